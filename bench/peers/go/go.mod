@@ -1,0 +1,3 @@
+module belay/bench/peer
+
+go 1.19

@@ -1,0 +1,15 @@
+# Concurrency Kit's headers for a cross build: links to the build machine's, except for the file that
+# says which memory model the CPU has.
+set(CK_INCLUDE_DIR ${PROJECT_BINARY_DIR}/ck)
+file(MAKE_DIRECTORY ${CK_INCLUDE_DIR})
+file(GLOB ck_headers /usr/include/ck_*.h)
+foreach(header IN LISTS ck_headers ITEMS /usr/include/gcc /usr/include/spinlock)
+    get_filename_component(name ${header} NAME)
+    if(NOT name STREQUAL "ck_md.h")
+        file(CREATE_LINK ${header} ${CK_INCLUDE_DIR}/${name} SYMBOLIC)
+    endif()
+endforeach()
+file(READ /usr/include/ck_md.h ck_md)
+string(REPLACE "CK_MD_TSO" "CK_MD_RMO" ck_md "${ck_md}")
+string(REPLACE "CK_PR_ENABLE_DOUBLE" "CK_PR_NO_DOUBLE" ck_md "${ck_md}")
+file(WRITE ${CK_INCLUDE_DIR}/ck_md.h "${ck_md}")

@@ -1,0 +1,39 @@
+/* The monitor: one thread that looks after busy workers, started with the first timer.
+ *
+ * While some worker runs it wakes every few milliseconds: it fires timers that are overdue because every worker
+ * computes, reports tasks that hold a worker for too long without a yield point, and wakes a parked worker for work that
+ * nobody looks after. When all workers are parked it sleeps without a limit: an idle executor uses no CPU. */
+#ifndef BELAY_EVENT_MONITOR_H
+#define BELAY_EVENT_MONITOR_H
+
+#include "event/wheel.h"
+
+typedef struct monitor_watch {
+    uint64_t turn;  /* the task that ran at the last look ... */
+    int64_t since;  /* ... and since when */
+    bool reported;
+} monitor_watch;
+
+typedef struct monitor {
+    sched *sched;
+    int64_t stall;             /* nanoseconds; 0: off */
+    const allocator *alloc;
+    monitor_watch *watch;      /* the monitor's, one per worker; NULL: no watchdog */
+    ATOMIC(uint32_t) word;     /* monitor.c */
+    ATOMIC(uint32_t) wanted;   /* a timer was armed, or the watchdog is on */
+    ATOMIC(uint64_t) stalls;   /* tasks reported */
+    lock lock;                 /* guards starting and stopping */
+    port_thread thread;        /* under the lock */
+} monitor;
+
+/* False: no memory. */
+bool monitor_init(monitor *m, sched *s, int64_t stall, const allocator *alloc);
+/* Stops the thread and frees. No worker runs any more. */
+void monitor_fini(monitor *m);
+/* A worker is busy: see to it that the monitor is awake, and started if it is wanted. Any thread. */
+void monitor_busy(monitor *m);
+
+/* Upcall: the worker's task has held it for so long. */
+void upcall_stalled(worker *w, int64_t held);
+
+#endif

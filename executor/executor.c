@@ -1,0 +1,340 @@
+/* Puts the floors together: create, run, shutdown, destroy.
+ *
+ * Creating goes floor by floor; a failure takes down what stands, in the reverse order, with the same function that
+ * destroys a whole executor. Shutdown is the drain of the root scope. Destroy first makes the executor refuse guests, then
+ * stops the workers, then frees. */
+#include <stdio.h>
+#include <string.h>
+
+#include <belay/observe.h>
+
+#include "owner/forks.h"
+#include "owner/scope.h"
+
+/* ---- the driver: timers as the scheduler sees them ---------------------------------------------------------------- */
+
+static bool driver_poll(worker *w) {
+    if (wheel_next(w->wheel) == PORT_NEVER) {
+        return false;
+    }
+    int64_t now = port_clock_now();
+    if (wheel_next(w->wheel) > now) {
+        return false;
+    }
+    uint32_t fired = wheel_poll(w->wheel, now);
+    count_own(&w->count, COUNT_TIMERS, fired);
+    return fired != 0;
+}
+
+static int64_t driver_deadline(worker *w) {
+    return wheel_next(w->wheel);
+}
+
+static void driver_busy(sched *s, bool armed) {
+    monitor *m = &executor_of_sched(s)->monitor;
+    if (armed && load_relaxed(&m->wanted) == 0) { /* relaxed: only ever set */
+        store_relaxed(&m->wanted, 1u);
+    }
+    monitor_busy(m);
+}
+
+static const driver timers_driver = {driver_poll, driver_deadline, driver_busy};
+
+void upcall_stalled(worker *w, int64_t held) {
+    belay_task *t = load_relaxed(&w->task); /* relaxed, all: the record is type-stable, its strings are constants */
+    if (t == NULL) {
+        return;
+    }
+    const char *name = load_relaxed(&t->name);
+    const char *site = load_relaxed(&t->site);
+    options_log(&executor_of_sched(w->sched)->opt, BELAY_LOG_WARNING,
+                "belay: task %s (%s) has held worker %u for %lld ms without a yield point",
+                name != NULL ? name : "-", site != NULL ? site : "-", (unsigned)w->index,
+                (long long)(held / 1000000));
+}
+
+/* ---- worker threads --------------------------------------------------------------------------------------------------- */
+
+static void worker_main(void *arg) {
+    worker *w = arg;
+    const options *o = &executor_of_sched(w->sched)->opt;
+    port_current_set(w);
+    if (o->thread_start != NULL) {
+        o->thread_start(w->index, o->thread_arg);
+    }
+    fiber_run_worker(w);
+    if (o->thread_stop != NULL) {
+        o->thread_stop(w->index, o->thread_arg);
+    }
+    port_current_set(NULL);
+}
+
+static belay_status start_worker(belay_executor *ex, worker *w) {
+    if (!fiber_reserve(w)) {
+        return BELAY_ENOMEM;
+    }
+    char name[48];
+    snprintf(name, sizeof name, "%s-%u", ex->opt.name, (unsigned)w->index);
+    return port_thread_start(&w->thread, worker_main, w, name) ? BELAY_OK : BELAY_EAGAIN;
+}
+
+/* ---- building and taking down -------------------------------------------------------------------------------------------- */
+
+static void free_wheels(belay_executor *ex) {
+    for (uint32_t i = 0; i < ex->sched.count; i++) {
+        mem_release(&ex->opt.alloc, ex->sched.workers[i].wheel, sizeof(wheel), 64);
+        ex->sched.workers[i].wheel = NULL;
+    }
+}
+
+static bool make_wheels(belay_executor *ex) {
+    for (uint32_t i = 0; i < ex->sched.count; i++) {
+        wheel *w = mem_allocate(&ex->opt.alloc, sizeof(wheel), 64);
+        if (w == NULL) {
+            return false;
+        }
+        wheel_init(w, &ex->sched, i);
+        ex->sched.workers[i].wheel = w;
+    }
+    return true;
+}
+
+static bool make_slabs(belay_executor *ex) {
+    const options *o = &ex->opt;
+    return slab_init(&ex->tasks, sizeof(belay_task), offsetof(belay_task, u),
+                     offsetof(belay_task, number), o->max_tasks) &&
+           slab_init(&ex->scopes, sizeof(scope), offsetof(scope, link), offsetof(scope, number),
+                     o->max_scopes) &&
+           slab_init(&ex->deferred, deferred_bytes(), deferred_link(), deferred_number(),
+                     o->max_tasks) &&
+           slab_init(&ex->reasons, reason_slot_bytes(), reason_slot_link(), reason_slot_number(),
+                     o->max_tasks);
+}
+
+/* Shards outlive their scopes; results may still wait for a joiner that never came. */
+static void free_leftovers(belay_executor *ex) {
+    for (uint32_t i = 1; ex->tasks.chunks != NULL && i <= slab_made(&ex->tasks); i++) {
+        belay_task *t = slab_at(&ex->tasks, i);
+        if (state_phase(t) == PHASE_DONE && t->v.end.has_result != 0 && t->u.result_drop != NULL) {
+            t->u.result_drop(t->result);
+        }
+    }
+    for (uint32_t i = 1; ex->scopes.chunks != NULL && i <= slab_made(&ex->scopes); i++) {
+        scope *s = slab_at(&ex->scopes, i);
+        mem_release(&ex->opt.alloc, load_relaxed(&s->shards), ex->sched.count * sizeof(shard), 64);
+    }
+}
+
+static void stop_workers(belay_executor *ex, uint32_t started) {
+    if (ex->sched.workers == NULL) {
+        return;
+    }
+    sched_stop(&ex->sched);
+    for (uint32_t i = 0; i < started; i++) {
+        port_thread_join(&ex->sched.workers[i].thread);
+    }
+    for (uint32_t i = started; i < ex->sched.count; i++) {
+        fiber_drop_spares(&ex->sched.workers[i]);
+    }
+}
+
+/* Frees whatever of it exists. */
+static void take_down(belay_executor *ex, uint32_t started) {
+    stop_workers(ex, started);
+    if (ex->monitor.sched != NULL) {
+        monitor_fini(&ex->monitor);
+    }
+    free_leftovers(ex);
+    forks_fini(ex);
+    if (ex->fibers.stacks != NULL) {
+        stack_pool_destroy(ex->fibers.stacks);
+    }
+    if (ex->sched.workers != NULL) {
+        free_wheels(ex);
+        sched_fini(&ex->sched);
+    }
+    slab_fini(&ex->tasks);
+    slab_fini(&ex->scopes);
+    slab_fini(&ex->deferred);
+    slab_fini(&ex->reasons);
+}
+
+static bool make_floors(belay_executor *ex) {
+    const options *o = &ex->opt;
+    bool symmetric = !(o->membarrier && port_membarrier_init());
+    if (!forks_init(ex) || !make_slabs(ex) ||
+        !sched_init(&ex->sched, o->workers, symmetric, o->spin, &timers_driver, &o->alloc) ||
+        !make_wheels(ex) || !monitor_init(&ex->monitor, &ex->sched, o->stall, &o->alloc)) {
+        return false;
+    }
+    ex->fibers.sched = &ex->sched;
+    ex->fibers.stacks = stack_pool_create(&o->alloc, o->stack_size, o->stack_cache, o->max_stacks);
+    ex->root = ex->fibers.stacks != NULL ? scope_root_open(ex) : NULL;
+    return ex->root != NULL;
+}
+
+/* Everything behind the options starts as zero; the fence lets no delayed store of ours come after (simulated build). */
+static void clear(belay_executor *ex, const options *o) {
+    port_fence_heavy(true);
+    memset((char *)ex + offsetof(belay_executor, opt), 0, sizeof *ex - offsetof(belay_executor, opt));
+    ex->opt = *o;
+}
+
+static belay_status build(belay_executor *ex, uint32_t *started) {
+    if (!make_floors(ex)) {
+        return BELAY_ENOMEM;
+    }
+    store_seq_cst(&ex->phase, EXECUTOR_RUNNING); /* seq_cst: pairs with guest_enter */
+    belay_status status = BELAY_OK;
+    while (status == BELAY_OK && *started < ex->sched.count) {
+        status = start_worker(ex, &ex->sched.workers[*started]);
+        *started += status == BELAY_OK;
+    }
+    return status;
+}
+
+belay_status belay_executor_create(const belay_config *config, belay_executor **out) {
+    if (out == NULL) {
+        return BELAY_EINVAL;
+    }
+    *out = NULL;
+    port_fork_watch();
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    options o;
+    belay_status status = options_resolve(config, &o);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    belay_executor *ex = executor_claim();
+    if (ex == NULL) {
+        return BELAY_ENOMEM;
+    }
+    clear(ex, &o);
+    uint32_t started = 0;
+    status = build(ex, &started);
+    if (status != BELAY_OK) {
+        take_down(ex, started);
+        executor_unclaim(ex);
+        return status;
+    }
+    *out = ex;
+    return BELAY_OK;
+}
+
+/* ---- running and ending ------------------------------------------------------------------------------------------------------ */
+
+belay_scope belay_executor_root(const belay_executor *ex) {
+    return ex == NULL ? (belay_scope){0} : scope_handle(ex, ex->root);
+}
+
+uint32_t belay_executor_workers(const belay_executor *ex) {
+    return ex == NULL ? 0 : ex->sched.count;
+}
+
+belay_status belay_executor_run(belay_executor *ex, belay_body *body, void *arg, belay_outcome *outcome) {
+    if (ex == NULL) {
+        return BELAY_EINVAL;
+    }
+    belay_status status = check_waiter(NULL);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    belay_task_handle task;
+    status = belay_spawn_from(NULL, belay_executor_root(ex), body, arg, NULL, &task, "belay_executor_run");
+    if (status == BELAY_OK) {
+        status = belay_join(NULL, task, outcome);
+        (void)belay_task_release(task);
+    }
+    return status;
+}
+
+static void name_stragglers(belay_executor *ex) {
+    belay_task_info infos[8];
+    size_t count = 0;
+    (void)belay_snapshot(ex, infos, 8, &count);
+    options_log(&ex->opt, BELAY_LOG_WARNING, "belay: %zu tasks are left at the end of the shutdown", count);
+    for (size_t i = 0; i < count && i < 8; i++) {
+        char line[256];
+        (void)belay_task_info_text(&infos[i], line, sizeof line);
+        options_log(&ex->opt, BELAY_LOG_WARNING, "belay:   %s", line);
+    }
+}
+
+static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time deadline) {
+    scope *root = ex->root;
+    lock_take(&root->lock);
+    (void)count_close(root);
+    lock_release(&root->lock);
+    belay_scope h = scope_handle(ex, root);
+    if (belay_scope_wait_until(NULL, h, grace) == BELAY_OK) {
+        return BELAY_OK;
+    }
+    belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "shutdown", .origin = h};
+    (void)scope_cancel_tree(root, &reason);
+    if (belay_scope_wait_until(NULL, h, deadline) == BELAY_OK) {
+        return BELAY_OK;
+    }
+    name_stragglers(ex);
+    return BELAY_EBUSY;
+}
+
+belay_status belay_executor_shutdown(belay_executor *ex, belay_time grace, belay_time deadline) {
+    if (ex == NULL) {
+        return BELAY_EINVAL;
+    }
+    belay_status status = check_waiter(NULL);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    if (!guest_enter(ex)) {
+        return BELAY_ESTALE;
+    }
+    status = drain_root(ex, grace, deadline);
+    guest_leave(ex);
+    return status;
+}
+
+belay_status belay_executor_destroy(belay_executor *ex) {
+    if (ex == NULL) {
+        return BELAY_OK;
+    }
+    belay_status status = belay_executor_shutdown(ex, 0, BELAY_NEVER);
+    uint32_t running = EXECUTOR_RUNNING;
+    if (status != BELAY_OK) {
+        return status == BELAY_ESTALE ? BELAY_EALREADY : status;
+    }
+    /* seq_cst: before the reads of the guests' counts; pairs with guest_enter */
+    if (!cas_seq_cst(&ex->phase, &running, EXECUTOR_DESTROYING)) {
+        return BELAY_EALREADY;
+    }
+    guests_drain(ex);
+    scope_root_free(ex->root);
+    take_down(ex, ex->sched.count);
+    executor_unclaim(ex);
+    return BELAY_OK;
+}
+
+size_t belay_executor_trim(belay_executor *ex) {
+    if (ex == NULL || port_forked() || (worker_in(ex) == NULL && !guest_enter(ex))) {
+        return 0;
+    }
+    size_t bytes = stack_pool_trim(ex->fibers.stacks);
+    registry_done(ex);
+    return bytes;
+}
+
+/* ---- time ------------------------------------------------------------------------------------------------------------------------ */
+
+belay_time belay_now(void) {
+    return port_clock_now();
+}
+
+belay_time belay_after(int64_t nanoseconds) {
+    int64_t now = port_clock_now();
+    if (nanoseconds <= 0) {
+        return now;
+    }
+    return nanoseconds > INT64_MAX - now ? BELAY_NEVER : now + nanoseconds;
+}

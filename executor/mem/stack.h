@@ -1,0 +1,52 @@
+/* Guarded stacks, by the million.
+ *
+ * Stacks are carved from large mappings (a chunk holds many), because a mapping each would exhaust
+ * vm.max_map_count; the lowest page of each is a guard (marker in the page table where the kernel
+ * has it, else mprotect while mappings last, else a canary). A stack given back goes to a bounded
+ * cache, most recently used first, its pages still warm; beyond the bound its pages are given back
+ * to the system and its addresses kept. Chunks are unmapped by stack_pool_destroy only.
+ *
+ * Any thread may call get, put and trim; the pool has a lock of its own, held for a few
+ * instructions (never across a system call that touches pages). */
+#ifndef BELAY_MEM_STACK_H
+#define BELAY_MEM_STACK_H
+
+#include "base/lock.h"
+#include "mem/alloc.h"
+#include "port/port.h"
+
+typedef struct stack {
+    void *low;   /* lowest usable address, just above the guard */
+    size_t size; /* usable bytes */
+} stack;
+
+typedef struct stack_pool stack_pool;
+
+/* size: address space of one stack, guard included, rounded up to pages (at least 4 pages).
+ * cache: how many unused stacks stay warm. limit: stacks that may exist at once (0: no limit).
+ * NULL: no memory for the pool itself. */
+stack_pool *stack_pool_create(const allocator *alloc, size_t size, uint32_t cache, uint32_t limit);
+/* Every stack must have been put back. */
+void stack_pool_destroy(stack_pool *pool);
+
+/* False: no address space, or the limit is reached. The content of a stack is unspecified, except
+ * that in sanitizer builds it is as good as new. */
+bool stack_get(stack_pool *pool, stack *out);
+void stack_put(stack_pool *pool, stack used);
+/* Gives all cached stacks' pages back to the system. Returns the bytes of address space
+ * discarded. */
+size_t stack_pool_trim(stack_pool *pool);
+
+typedef struct stack_pool_counts {
+    uint64_t mapped;  /* stacks that exist */
+    uint64_t in_use;  /* handed out now */
+    uint64_t peak;    /* most ever handed out at once */
+    uint64_t cached;  /* unused and warm */
+    port_guard guard; /* weakest kind of guard in use */
+} stack_pool_counts;
+void stack_pool_read(const stack_pool *pool, stack_pool_counts *out);
+
+/* Bytes of a stack that have been touched so far, an upper bound by pages. Any thread. */
+size_t stack_used(const stack *s);
+
+#endif

@@ -1,0 +1,214 @@
+/* Waiting for a scope to be empty, and closing it. docs/protocols/close.md has the argument.
+ *
+ * Under the scope's lock: ask to be woken at zero (count_watch); link a waiter; let go; block; take the lock again,
+ * unlink, look again. The one who brings a watched count to zero takes the lock, clears the flag, wakes all waiters,
+ * releases the lock: its last access. A waiter that times out or is cancelled also passes the lock, so it can never free
+ * the scope under a completer: if the count is zero and the flag still set, the completer is on its way, and the waiter
+ * waits for it, however late it is. */
+#include "owner/forks.h"
+#include "owner/scope.h"
+
+
+/* One round: the lock is held at the call and at the return. */
+static wait_word wait_for_zero(belay_task *self, scope *s, int64_t deadline, bool drain) {
+    waiter w;
+    waiter_init(&w, self, drain);
+    list_append(&s->waiters, &w.link);
+    lock_release(&s->lock);
+    wait_word result = waiter_block(&w, deadline, drain ? WAIT_FOR_CLOSE : WAIT_FOR_SCOPE);
+    lock_take(&s->lock);
+    list_remove(&w.link);
+    return result;
+}
+
+/* Waits until the scope is empty. The lock is held at the call and at the return. */
+static wait_word drain_scope(belay_task *self, scope *s, int64_t deadline) {
+    wait_word result = WAIT_OK;
+    while (result == WAIT_OK && count_watch(s)) {
+        result = wait_for_zero(self, s, deadline, true);
+    }
+    return result;
+}
+
+/* ---- the result of a close ----------------------------------------------------------------------------------------- */
+
+/* Under the lock, or nobody else is left. */
+static belay_status verdict(const scope *s) {
+    if (load_relaxed(&s->cancel) == 0) { /* relaxed: under the lock */
+        return s->policy == BELAY_FAIL_FAST ? s->failure : BELAY_OK;
+    }
+    bool failed = s->failure != BELAY_OK && s->reason.code == s->failure;
+    if (load_relaxed(&s->noticed) == 0 && !failed) { /* relaxed: set before the members left */
+        return BELAY_OK;
+    }
+    return s->inherited ? BELAY_ECANCELED : s->reason.code;
+}
+
+/* ---- closing ---------------------------------------------------------------------------------------------------------- */
+
+/* May the caller close this scope? */
+static belay_status check_closer(belay_task *self, const scope *s) {
+    belay_task *opener = load_relaxed(&s->opener); /* relaxed: constant while open */
+    if (s == s->executor->root) {
+        return self != NULL && worker_in(s->executor) != NULL ? BELAY_EDEADLK : BELAY_EINVAL;
+    }
+    if (opener == NULL) {
+        return self != NULL && task_inside(self, s) ? BELAY_EDEADLK : BELAY_OK;
+    }
+    if (self != opener) {
+        return self != NULL && task_inside(self, s) ? BELAY_EDEADLK : BELAY_EINVAL;
+    }
+    /* relaxed: own */
+    return load_relaxed(&self->inner) == s && forks_outstanding(self) <= s->fork_mark ? BELAY_OK : BELAY_EINVAL;
+}
+
+/* Only one at a time. */
+static bool begin(scope *s) {
+    lock_take(&s->lock);
+    bool first = !s->closing;
+    s->closing = true;
+    (void)count_close(s);
+    lock_release(&s->lock);
+    return first;
+}
+
+static void leave_inner(belay_task *self, scope *s) {
+    shard *h = shard_lock_of(self);
+    CHECK(h != NULL);
+    store_relaxed(&self->inner, load_relaxed(&s->parent)); /* relaxed: under the shard's lock */
+    lock_release(&h->lock);
+}
+
+/* Nobody finds it from above any more, so that only handles can still pin it. */
+static void detach(belay_task *self, scope *s) {
+    scope *parent = load_relaxed(&s->parent); /* relaxed: constant while open */
+    lock_take(&parent->lock);
+    list_remove(&s->sibling);
+    lock_release(&parent->lock);
+    if (load_relaxed(&s->opener) != NULL) { /* relaxed: constant while open */
+        leave_inner(self, s);
+    }
+}
+
+/* The scope was empty and is detached: ends it as soon as nobody pins it, and frees it. */
+static belay_status finish(belay_task *self, scope *s) {
+    belay_executor *ex = s->executor;
+    scope *parent = load_relaxed(&s->parent); /* relaxed, both: constant while open */
+    bool opened_outside = load_relaxed(&s->opener) == NULL;
+    lock_take(&s->lock);
+    do {
+        (void)drain_scope(self, s, PORT_NEVER);
+    } while (!count_kill(s));
+    CHECK(list_empty(&s->waiters) && list_empty(&s->children));
+    belay_status result = verdict(s);
+    lock_release(&s->lock);
+    slot_give(ex, worker_in(ex), SLOT_SCOPE, s);
+    if (opened_outside) {
+        count_leave(NULL, parent);
+    }
+    return result;
+}
+
+static belay_status close_scope(belay_task *self, scope *s, int64_t deadline) {
+    lock_take(&s->lock);
+    deadline_disarm(s);
+    wait_word result = drain_scope(self, s, deadline);
+    if (result != WAIT_OK) {
+        s->closing = false;
+        if (load_relaxed(&s->cancel) == 0) { /* relaxed: under the lock; a cancelled scope needs no deadline */
+            deadline_arm(s, s->deadline_at);
+        }
+        lock_release(&s->lock);
+        return BELAY_EBUSY;
+    }
+    lock_release(&s->lock);
+    detach(self, s);
+    return finish(self, s);
+}
+
+belay_status belay_scope_close_until(belay_task *self, belay_scope h, belay_time deadline) {
+    belay_status status = check_waiter(self);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    belay_executor *ex = registry_open(h.executor, h.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    scope *s = scope_at(ex, h);
+    if (s == NULL || !count_pin(s, (uint32_t)(h.generation & SLOT_GENERATION))) {
+        registry_done(ex);
+        return BELAY_ESTALE;
+    }
+    status = check_closer(self, s);
+    if (status == BELAY_OK && !begin(s)) {
+        status = BELAY_EALREADY;
+    }
+    count_leave(worker_in(ex), s);
+    if (status == BELAY_OK) {
+        status = close_scope(self, s, deadline);
+    }
+    registry_done(ex);
+    return status;
+}
+
+belay_status belay_scope_close(belay_task *self, belay_scope h) {
+    return belay_scope_close_until(self, h, BELAY_NEVER);
+}
+
+void scope_close_left(belay_task *t) {
+    scope *owner = load_relaxed(&t->scope); /* relaxed: own, all */
+    scope *s = load_relaxed(&t->inner);
+    if (s == owner) {
+        return;
+    }
+    const char *name = load_relaxed(&t->name);
+    options_log(&s->executor->opt, BELAY_LOG_WARNING, "belay: task %s (%s) returned with open scopes",
+                name != NULL ? name : "-", load_relaxed(&t->site));
+    while ((s = load_relaxed(&t->inner)) != owner) {
+        belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "its opener returned"};
+        (void)scope_cancel_tree(s, &reason);
+        (void)begin(s);
+        (void)close_scope(t, s, PORT_NEVER);
+    }
+}
+
+/* ---- waiting without closing --------------------------------------------------------------------------------------------- */
+
+static belay_status wait_scope(belay_task *self, scope *s, uint32_t generation, int64_t deadline) {
+    lock_take(&s->lock);
+    bool alive = count_is(s, generation);
+    wait_word result = alive && count_watch(s) ? wait_for_zero(self, s, deadline, false) : WAIT_OK;
+    lock_release(&s->lock);
+    if (result == WAIT_CANCELED) {
+        cancel_refused(self);
+        return BELAY_ECANCELED;
+    }
+    return !alive ? BELAY_ESTALE : result == WAIT_OK ? BELAY_OK : BELAY_ETIMEDOUT;
+}
+
+belay_status belay_scope_wait_until(belay_task *self, belay_scope h, belay_time deadline) {
+    belay_status status = check_waiter(self);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    belay_executor *ex = registry_open(h.executor, h.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    scope *s = scope_at(ex, h);
+    uint32_t generation = (uint32_t)(h.generation & SLOT_GENERATION);
+    if (s == NULL) {
+        status = BELAY_ESTALE;
+    } else if (self != NULL && task_inside(self, s) && load_relaxed(&s->opener) != self) { /* relaxed: own chain */
+        status = count_generation(s) == generation ? BELAY_EDEADLK : BELAY_ESTALE;
+    } else {
+        status = wait_scope(self, s, generation, deadline);
+    }
+    registry_done(ex);
+    return status;
+}
+
+belay_status belay_scope_wait(belay_task *self, belay_scope h) {
+    return belay_scope_wait_until(self, h, BELAY_NEVER);
+}

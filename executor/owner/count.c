@@ -1,0 +1,188 @@
+/* How many tasks are alive in a scope: a count with a home.
+ *
+ * The word: generation << 32 | flags | count. While a home worker's private count is in force (`home` is its number),
+ * the word's count is raised by BIAS, and the number alive is word - BIAS + local. The home worker changes `local` inside
+ * its section without a locked instruction; everybody else changes the word. Tasks spawned at home may end elsewhere, so
+ * each part alone may be anything; the bias keeps the word away from zero.
+ *
+ * Before anybody waits for zero the bias is taken off, once and for good (count_unbias): home := 0; heavy fence; wait
+ * until the home worker is outside its section; add local - BIAS to the word. From then on the word is the truth, and the
+ * one who brings it to zero while it is watched wakes the waiters.
+ *
+ * A completer's subtraction is its last access to the scope, unless it brings a watched count to zero: then a waiter is
+ * there, and no waiter leaves before it has had the lock after the completer released it.
+ *
+ * That `home` names this worker also proves that the scope is alive and neither sealed nor closing, without a look at the
+ * word: seal, close and death take the bias off first, and only the worker itself can have put it on.
+ * After J. Choi, T. Shull, J. Torrellas, "Biased Reference Counting", PACT 2018. */
+#include "owner/scope.h"
+
+#define COUNT_MASK UINT64_C(0x0fffffff)
+#define BIAS (UINT64_C(1) << 26)
+#define SEALED (UINT64_C(1) << 28)
+#define CLOSING (UINT64_C(1) << 29)
+#define WATCHED (UINT64_C(1) << 30)
+#define DEAD (UINT64_C(1) << 31)
+#define GENERATION_SHIFT 32
+
+static uint32_t word_generation(uint64_t word) {
+    return (uint32_t)(word >> GENERATION_SHIFT);
+}
+
+void count_born(scope *s, uint32_t home) {
+    uint64_t word = load_relaxed(&s->word); /* relaxed: a dead slot's word is the allocator's */
+    uint32_t generation = word_generation(word);
+    if (generation == 0) {
+        generation = 1;
+    }
+    store_relaxed(&s->generation, generation); /* relaxed, here and below: published by word */
+    store_relaxed(&s->local, 0);
+    store_relaxed(&s->home, home);
+    /* pairs with the acquire in enter_shared and count_pin */
+    store_release(&s->word, (uint64_t)generation << GENERATION_SHIFT | (home != 0 ? BIAS : 0));
+}
+
+bool count_kill(scope *s) {
+    CHECK(load_relaxed(&s->home) == 0);       /* relaxed: under the lock */
+    uint64_t word = load_relaxed(&s->word);   /* relaxed: the swap decides */
+    uint64_t next = (uint64_t)(word_generation(word) + 1u) << GENERATION_SHIFT | DEAD;
+    /* acq_rel: what the last pinner did comes first; later users find it dead */
+    return (word & COUNT_MASK) == 0 && cas_acq_rel(&s->word, &word, next);
+}
+
+bool count_is(const scope *s, uint32_t generation) {
+    uint64_t word = load_relaxed(&s->word); /* relaxed: the generation changes under the lock */
+    return word_generation(word) == generation && (word & DEAD) == 0;
+}
+
+static int64_t local_add(scope *s, int64_t n) {
+    int64_t local = load_relaxed(&s->local) + n; /* relaxed: ours inside the section */
+    store_relaxed(&s->local, local);
+    return local;
+}
+
+/* Changes the private count if this worker is the scope's home (and the generation is right). */
+static bool at_home(worker *w, scope *s, uint32_t generation, int64_t n) {
+    if (w == NULL || load_relaxed(&s->home) != w->index + 1) { /* relaxed: looked at again inside */
+        return false;
+    }
+    section_enter(w);
+    /* relaxed: ordered against count_unbias by the fence pair */
+    bool home = load_relaxed(&s->home) == w->index + 1 && count_generation(s) == generation;
+    if (home) {
+        (void)local_add(s, n);
+    }
+    section_leave(w);
+    return home;
+}
+
+static belay_status enter_shared(scope *s, uint32_t generation, bool member) {
+    uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
+    do {
+        if (word_generation(word) != generation || (word & DEAD) != 0) {
+            return BELAY_ESTALE;
+        }
+        if ((word & SEALED) != 0 || ((word & CLOSING) != 0 && !member)) {
+            return BELAY_ESHUTDOWN;
+        }
+    } while (!cas_acq_rel(&s->word, &word, word + 1)); /* acq_rel: pairs with count_born, and with leaving */
+    return BELAY_OK;
+}
+
+belay_status count_enter(worker *w, scope *s, uint32_t generation, bool member) {
+    if (likely(at_home(w, s, generation, 1))) {
+        return BELAY_OK;
+    }
+    return enter_shared(s, generation, member);
+}
+
+void count_leave(worker *w, scope *s) {
+    if (likely(at_home(w, s, count_generation(s), -1))) {
+        return;
+    }
+    /* acq_rel: what the task did comes before what the closer does next */
+    uint64_t before = fetch_sub_acq_rel(&s->word, UINT64_C(1));
+    CHECK((before & COUNT_MASK) != 0);
+    if ((before & COUNT_MASK) == 1 && (before & WATCHED) != 0) {
+        scope_drained(s);
+    }
+}
+
+bool count_pin(scope *s, uint32_t generation) {
+    uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
+    do {
+        if (word_generation(word) != generation || (word & DEAD) != 0) {
+            return false;
+        }
+    } while (!cas_acquire(&s->word, &word, word + 1)); /* acquire: pairs with count_born */
+    return true;
+}
+
+void count_pin_open(scope *s) {
+    fetch_add_relaxed(&s->word, UINT64_C(1)); /* relaxed: the caller's hold keeps it alive meanwhile */
+}
+
+void count_unbias(scope *s) {
+    uint32_t home = load_relaxed(&s->home); /* relaxed: cleared under the lock we hold */
+    if (home == 0) {
+        return;
+    }
+    belay_executor *ex = s->executor;
+    worker *w = &ex->sched.workers[home - 1];
+    store_relaxed(&s->home, 0u); /* relaxed: ordered by the fence below, or by being the same thread */
+    if (worker_current() != w) {
+        port_fence_heavy(w->symmetric); /* pairs with the light fence in section_enter */
+        section_quiesce(w);
+    }
+    uint64_t change = (uint64_t)load_relaxed(&s->local) - BIAS; /* relaxed: nobody changes it any more */
+    (void)fetch_add_acq_rel(&s->word, change); /* acq_rel: with the leavers, which now use the word */
+}
+
+static bool set_flag(scope *s, uint64_t flag) {
+    count_unbias(s);
+    return (fetch_or_acq_rel(&s->word, flag) & flag) == 0; /* acq_rel: pairs with enter_shared */
+}
+
+bool count_seal(scope *s) {
+    return set_flag(s, SEALED);
+}
+
+bool count_close(scope *s) {
+    return set_flag(s, CLOSING);
+}
+
+bool count_watch(scope *s) {
+    count_unbias(s);
+    uint64_t word = load_acquire(&s->word); /* pairs with the leavers' subtraction: their tasks are done */
+    do {
+        if ((word & COUNT_MASK) == 0) {
+            return (word & WATCHED) != 0; /* the one who brought it there still has to take the lock */
+        }
+    } while (!cas_acq_rel(&s->word, &word, word | WATCHED)); /* acq_rel: pairs with count_leave */
+    return true;
+}
+
+void scope_drained(scope *s) {
+    lock_take(&s->lock);
+    (void)fetch_and_acq_rel(&s->word, ~WATCHED); /* acq_rel: pairs with count_watch */
+    while (!list_empty(&s->waiters)) {
+        list *node = s->waiters.next;
+        list_remove(node);
+        (void)waiter_wake(list_entry(node, waiter, link));
+    }
+    lock_release(&s->lock);
+}
+
+uint64_t count_read(scope *s) {
+    uint64_t word = load_acquire(&s->word) & COUNT_MASK; /* a snapshot */
+    if (load_relaxed(&s->home) == 0) {
+        return word;
+    }
+    int64_t sum = (int64_t)word - (int64_t)BIAS + load_relaxed(&s->local);
+    return sum > 0 ? (uint64_t)sum : 0;
+}
+
+bool count_is_open(const scope *s) {
+    uint64_t word = load_relaxed(&s->word); /* relaxed: a snapshot */
+    return word_generation(word) != 0 && (word & DEAD) == 0;
+}

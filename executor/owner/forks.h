@@ -1,0 +1,52 @@
+/* Fork-join, as the rest of the library sees it. See owner/fork.c and owner/steal_fork.c. */
+#ifndef BELAY_OWNER_FORKS_H
+#define BELAY_OWNER_FORKS_H
+
+#include "owner/registry.h"
+#include "task/fork.h"
+
+/* The high half of `ends`: tail, and the mark of a thief that publishes on the owner's behalf. */
+#define FORK_FORCING (UINT32_C(1) << 31)
+
+static inline uint32_t fork_split(uint64_t ends) {
+    return (uint32_t)ends;
+}
+static inline uint32_t fork_tail(uint64_t ends) {
+    return (uint32_t)(ends >> 32) & ~FORK_FORCING;
+}
+static inline bool fork_forcing(uint64_t ends) {
+    return ((uint32_t)(ends >> 32) & FORK_FORCING) != 0;
+}
+static inline uint64_t fork_ends(uint32_t tail, uint32_t split) {
+    return (uint64_t)tail << 32 | split;
+}
+static inline belay_fork_slot *fork_slot(fork_deque *d, uint32_t i) {
+    return (belay_fork_slot *)(void *)(d + 1) + i;
+}
+
+/* The slot's `state`, an atomic word: 0, the record that runs the stolen fork, or 1: its result is in the slot. */
+typedef ATOMIC(uint64_t) fork_state;
+#define FORK_DONE UINT64_C(1)
+static inline fork_state *fork_state_of(belay_fork_slot *slot) {
+    return (fork_state *)(void *)&slot->state;
+}
+
+bool forks_init(belay_executor *ex);
+void forks_fini(belay_executor *ex);
+
+/* How many forks the task has not synced. Only the running task. */
+uint32_t forks_outstanding(belay_task *t);
+/* The body has returned: syncs what is left. */
+void forks_finish(belay_task *t);
+/* The task was cancelled itself: so are its stolen forks. Any thread; the caller holds a reference. */
+void forks_cancel(belay_executor *ex, belay_task *t);
+/* A fork of the task's, or of a stolen fork of it, had no memory. Any thread, while the task waits for that fork. */
+void fork_lost(belay_task *t);
+/* Runs a stolen fork on a worker. */
+void fork_run_stolen(belay_task *r);
+/* Makes everything public. Owner only. */
+void forks_publish_all(fork_deque *d);
+/* Takes the oldest public fork and makes a record of it. force: publishes for a busy owner. */
+runnable *fork_steal(worker *w, fork_deque *d, bool force);
+
+#endif

@@ -1,0 +1,146 @@
+/* Joining tasks, and references to them.
+ *
+ * A joiner links a waiter into the task's ring of joiners under the task's lock, unless the task is done. The worker that
+ * ends the task publishes DONE and wakes all joiners under the same lock; so a joiner either sees DONE or is woken. */
+#include "owner/scope.h"
+
+#include "task/ref.h"
+
+/* The ring has no head: `joiners` points to one of its nodes. Under the task's lock, all three. */
+static void joiner_add(belay_task *t, waiter *w) {
+    if (t->joiners == NULL) {
+        t->joiners = w;
+    } else {
+        list_append(&t->joiners->link, &w->link);
+    }
+}
+
+static void joiner_remove(belay_task *t, waiter *w) {
+    if (t->joiners == w) {
+        bool alone = list_empty(&w->link);
+        t->joiners = alone ? NULL : list_entry(w->link.next, waiter, link);
+    }
+    list_remove(&w->link);
+}
+
+void joiners_wake(belay_task *t) {
+    while (t->joiners != NULL) {
+        waiter *w = t->joiners;
+        joiner_remove(t, w);
+        (void)waiter_wake(w);
+    }
+}
+
+/* Waits until the task is done. Lock held at the call and at the return. */
+static wait_word wait_done(belay_task *self, belay_task *t, lock *l, int64_t deadline) {
+    wait_word result = WAIT_OK;
+    while (result == WAIT_OK && state_phase(t) != PHASE_DONE) {
+        waiter w;
+        waiter_init(&w, self, false);
+        joiner_add(t, &w);
+        lock_release(l);
+        result = waiter_block(&w, deadline, WAIT_FOR_JOIN);
+        lock_take(l);
+        if (t->joiners == &w || !list_empty(&w.link)) {
+            joiner_remove(t, &w);
+        }
+    }
+    return state_phase(t) == PHASE_DONE ? WAIT_OK : result;
+}
+
+static void read_outcome(belay_task *t, belay_outcome *out) {
+    ending *e = &t->v.end;
+    *out = (belay_outcome){.kind = (belay_outcome_kind)e->kind,
+                           .status = e->status,
+                           .cancel_requested = e->cancel_requested != 0,
+                           .has_result = e->has_result != 0};
+    if (e->has_result != 0) {
+        out->result = t->result;
+        out->result_drop = t->u.result_drop;
+        e->has_result = 0;
+        t->result = NULL;
+    }
+}
+
+/* Would the caller wait for itself: is it the task, or in a scope that the task has opened? */
+static bool would_deadlock(const belay_task *self, const belay_task *t) {
+    if (self == NULL || self == t) {
+        return self != NULL;
+    }
+    /* relaxed: the caller's own chain */
+    for (scope *s = load_relaxed(&self->inner); s != NULL; s = load_relaxed(&s->parent)) {
+        if (load_relaxed(&s->opener) == t) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static belay_status join_task(belay_task *self, belay_task *t, belay_time deadline, belay_outcome *out) {
+    lock *l = task_lock(t);
+    lock_take(l);
+    wait_word result = wait_done(self, t, l, deadline);
+    if (result == WAIT_OK && out != NULL) {
+        read_outcome(t, out);
+    }
+    lock_release(l);
+    if (result == WAIT_CANCELED) {
+        cancel_refused(self);
+        return BELAY_ECANCELED;
+    }
+    return result == WAIT_OK ? BELAY_OK : BELAY_ETIMEDOUT;
+}
+
+belay_status belay_join_until(belay_task *self, belay_task_handle task, belay_time deadline,
+                              belay_outcome *outcome) {
+    belay_status status = check_waiter(self);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    belay_executor *ex = registry_open(task.executor, task.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    status = BELAY_ESTALE;
+    belay_task *t = task_open(ex, task);
+    if (t != NULL) {
+        status = would_deadlock(self, t) ? BELAY_EDEADLK : join_task(self, t, deadline, outcome);
+        task_close(ex, t);
+    }
+    registry_done(ex);
+    return status;
+}
+
+belay_status belay_join(belay_task *self, belay_task_handle task, belay_outcome *outcome) {
+    return belay_join_until(self, task, BELAY_NEVER, outcome);
+}
+
+belay_status belay_task_retain(belay_task_handle task) {
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex = registry_open(task.executor, task.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    bool alive = task_open(ex, task) != NULL;
+    registry_done(ex);
+    return alive ? BELAY_OK : BELAY_ESTALE;
+}
+
+belay_status belay_task_release(belay_task_handle task) {
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex = registry_open(task.executor, task.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    belay_task *t = slab_at(&ex->tasks, task.slot);
+    ref_drop left = t == NULL ? REF_STALE : ref_lose(t, task.generation & SLOT_GENERATION);
+    if (left == REF_LAST) {
+        task_reap(ex, t);
+    }
+    registry_done(ex);
+    return left == REF_STALE ? BELAY_ESTALE : BELAY_OK;
+}

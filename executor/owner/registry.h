@@ -1,0 +1,130 @@
+/* The executor's data, and handles.
+ *
+ * A struct belay_executor lives as long as the process: executors are taken from a table by number and put back, so that
+ * a stale handle, or a foreign thread that comes too late, still reads valid memory. What an executor allocates is freed
+ * when it is destroyed.
+ *
+ * A handle's generation is incarnation << 40 | the slot's generation. The incarnation is the executor's and rises with
+ * each create, so all handles of a destroyed executor are stale without looking at a slot.
+ *
+ * Slots are memory of the executor. A thread that is no worker of it enters as a guest before it looks at one: destroy
+ * waits for guests. Tasks of the executor need not, because destroy waits for them first. */
+#ifndef BELAY_OWNER_REGISTRY_H
+#define BELAY_OWNER_REGISTRY_H
+
+#include <belay/executor.h>
+
+#include "options.h"
+#include "event/monitor.h"
+#include "task/fiber.h"
+#include "task/state.h"
+#include "task/wait.h"
+
+enum { EXECUTOR_MAX = 256, GUEST_SHARDS = 8, FOREIGN_SHARDS = 8, TASK_LOCKS = 64 };
+
+#define INCARNATION_SHIFT 40
+#define SLOT_GENERATION ((UINT64_C(1) << INCARNATION_SHIFT) - 1)
+
+typedef enum executor_phase {
+    EXECUTOR_FREE = 0,
+    EXECUTOR_STARTING,
+    EXECUTOR_RUNNING,
+    EXECUTOR_DESTROYING
+} executor_phase;
+
+typedef struct guest_shard {
+    _Alignas(64) ATOMIC(uint32_t) count;
+} guest_shard;
+
+/* Slots for threads that are no workers. */
+typedef struct foreign_shard {
+    _Alignas(64) lock lock;
+    slab_cache tasks;
+    slab_cache scopes;
+    slab_cache deferred;
+    slab_cache reasons;
+} foreign_shard;
+
+struct belay_executor {
+    uint32_t number;             /* constant */
+    ATOMIC(uint32_t) phase;      /* changed by create and destroy */
+    ATOMIC(uint32_t) incarnation; /* changed while FREE */
+    guest_shard guests[GUEST_SHARDS];
+
+    /* From here on: constant while RUNNING, unless said otherwise. */
+    options opt;
+    sched sched;
+    slab tasks;
+    slab scopes;
+    slab deferred;
+    slab reasons;
+    fiber_pool fibers;
+    monitor monitor;
+    struct scope *root;
+    lock task_locks[TASK_LOCKS]; /* by slot number */
+    foreign_shard foreign[FOREIGN_SHARDS];
+    lock forks_lock;             /* guards the next three */
+    fork_deque *forks_free;
+    list forks_suspended;        /* deques of suspended fibers that have something to steal */
+    ATOMIC(uint32_t) forks_waiting; /* their number; read by searchers */
+    lock stolen_lock;            /* guards the lists of stolen forks, see task/fork.c */
+};
+
+static inline belay_executor *executor_of_sched(sched *s) {
+    return list_entry(s, belay_executor, sched);
+}
+
+/* Takes a free executor from the table. NULL: EXECUTOR_MAX are in use, or no memory. */
+belay_executor *executor_claim(void);
+/* Makes all its handles stale and puts it back. */
+void executor_unclaim(belay_executor *ex);
+
+/* False: it is not running. A worker's thread of this executor need not call it, and may. */
+bool guest_enter(belay_executor *ex);
+void guest_leave(belay_executor *ex);
+/* Waits until there is no guest; none comes any more. */
+void guests_drain(belay_executor *ex);
+
+/* The executor that a handle names, entered as a guest unless the caller runs on one of its workers. NULL: stale.
+ * registry_done leaves again. */
+belay_executor *registry_open(uint32_t number, uint64_t generation);
+void registry_done(belay_executor *ex);
+
+/* A task by handle: the record, with a reference for the caller. NULL: stale. */
+belay_task *task_open(belay_executor *ex, belay_task_handle h);
+/* Drops it. */
+void task_close(belay_executor *ex, belay_task *t);
+belay_task_handle task_handle(const belay_executor *ex, const belay_task *t);
+
+/* A slot for the calling thread, and back. The offset is that of the cache in a worker; foreign threads have the same
+ * four caches in a shard. */
+typedef enum slot_kind { SLOT_TASK, SLOT_SCOPE, SLOT_DEFERRED, SLOT_REASON } slot_kind;
+void *slot_take(belay_executor *ex, worker *w, slot_kind kind);
+void slot_give(belay_executor *ex, worker *w, slot_kind kind, void *slot);
+
+/* The calling thread's worker if it is one of this executor's, else NULL. */
+static inline worker *worker_in(const belay_executor *ex) {
+    worker *w = worker_current();
+    return w != NULL && w->sched == &ex->sched ? w : NULL;
+}
+
+/* Is self the task that runs here? */
+static inline bool is_current(const belay_task *self) {
+    worker *w = worker_current();
+    return w != NULL && load_relaxed(&w->task) == self; /* relaxed: own word */
+}
+
+/* Checks `self` of a call that may wait: NULL on a foreign thread, or the running task, not in a callback.
+ * BELAY_OK, BELAY_ECONTEXT, BELAY_ECHILD. */
+belay_status check_waiter(const belay_task *self);
+
+/* Adds to the calling thread's row of counters. */
+static inline void count_here(belay_executor *ex, worker *w, counter c) {
+    if (likely(w != NULL)) {
+        count_own(&w->count, c, 1);
+    } else {
+        count_shared(&ex->sched.foreign, c, 1);
+    }
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* Room under a scope's concurrency cap.
+ *
+ * `room` counts slots in use, under the scope's lock. A spawner who finds none waits in `queue`, first come first
+ * served; a member that ends hands its slot straight to the first waiter, so a late comer cannot take it. A cancelled
+ * scope lets everybody in: what is spawned there is skipped. */
+#include "owner/scope.h"
+
+static bool room_now(scope *s) {
+    if (s->room < s->cap || load_relaxed(&s->cancel) != 0) { /* relaxed: a late mark wakes the queue */
+        s->room++;
+        return true;
+    }
+    return false;
+}
+
+static belay_status wait_for_room(belay_task *self, scope *s) {
+    waiter w;
+    waiter_init(&w, self, false);
+    list_append(&s->queue, &w.link);
+    lock_release(&s->lock);
+    wait_word result = waiter_block(&w, PORT_NEVER, WAIT_FOR_ROOM);
+    lock_take(&s->lock);
+    list_remove(&w.link);
+    return result == WAIT_OK ? BELAY_OK : BELAY_ECANCELED;
+}
+
+belay_status room_take(belay_task *self, scope *s, bool may_wait) {
+    belay_status status = BELAY_OK;
+    lock_take(&s->lock);
+    if (!room_now(s)) {
+        status = !may_wait ? BELAY_EAGAIN : check_waiter(self);
+        if (status == BELAY_OK) {
+            status = wait_for_room(self, s);
+        }
+    }
+    lock_release(&s->lock);
+    if (status == BELAY_ECANCELED && self != NULL) {
+        cancel_refused(self);
+    }
+    return status;
+}
+
+void room_give(scope *s) {
+    lock_take(&s->lock);
+    bool passed = false;
+    while (!passed && !list_empty(&s->queue)) {
+        list *node = s->queue.next;
+        list_remove(node);
+        passed = waiter_wake(list_entry(node, waiter, link));
+    }
+    if (!passed) {
+        s->room--;
+    }
+    lock_release(&s->lock);
+}

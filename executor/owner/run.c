@@ -1,0 +1,298 @@
+/* A task's life on a worker: start, end, and giving way.
+ *
+ * The order at the end is a promise: body, (defers,) argument destructor, outcome published, joiners woken, scope count,
+ * reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope nor, without a
+ * reference, the record may be touched. */
+#include "owner/forks.h"
+#include "owner/scope.h"
+
+#include "task/ref.h"
+
+/* ---- giving way ----------------------------------------------------------------------------------------------------- */
+
+static void post_requeue(worker *w, void *arg) {
+    task_submit(w->sched, arg);
+}
+
+void task_give_way(belay_task *t) {
+    worker *w = worker_current();
+    runnable *next = worker_poll(w);
+    if (next == NULL) {
+        return; /* nobody else wants the worker */
+    }
+    fiber *f = load_relaxed(&w->fiber); /* relaxed: own words */
+    store_release(&t->home, &f->home);  /* pairs with the resumer's acquire */
+    count_own(&w->count, COUNT_YIELDS, 1);
+    state_suspend(t, WAIT_FOR_TURN);
+    fiber_suspend_for(w, next, post_requeue, t);
+    state_resume(t);
+}
+
+belay_status belay_yield(belay_task *self) {
+    if (unlikely(port_forked())) {
+        return BELAY_ECHILD;
+    }
+    if (unlikely(self == NULL || !is_current(self) || state_phase(self) != PHASE_RUNNING)) {
+        return BELAY_ECONTEXT;
+    }
+    if (unlikely(task_canceled(self))) {
+        cancel_refused(self);
+        return BELAY_ECANCELED;
+    }
+    task_give_way(self);
+    return BELAY_OK;
+}
+
+enum { CHECKPOINTS = 256 };
+
+belay_status belay_checkpoint(belay_task *self) {
+    if (unlikely(self == NULL || !is_current(self))) {
+        return port_forked() ? BELAY_ECHILD : BELAY_ECONTEXT;
+    }
+    if (unlikely(task_canceled(self))) {
+        return belay_yield(self);
+    }
+    worker *w = worker_current();
+    uint32_t n = load_relaxed(&w->checkpoints) + 1; /* relaxed: own word */
+    store_relaxed(&w->checkpoints, n);
+    return n % CHECKPOINTS == 0 ? belay_yield(self) : BELAY_OK;
+}
+
+belay_status belay_sleep_until(belay_task *self, belay_time deadline) {
+    belay_status status = check_waiter(self);
+    if (status != BELAY_OK || (self == NULL && deadline == BELAY_NEVER)) {
+        return status != BELAY_OK ? status : BELAY_EINVAL;
+    }
+    waiter w;
+    waiter_init(&w, self, false);
+    if (waiter_block(&w, deadline, WAIT_FOR_SLEEP) == WAIT_CANCELED) {
+        cancel_refused(self);
+        return BELAY_ECANCELED;
+    }
+    return BELAY_OK;
+}
+
+/* ---- ending ----------------------------------------------------------------------------------------------------------- */
+
+static ending judge(const belay_task *t, belay_status status, bool skipped) {
+    ending e = {.status = status, .cancel_requested = task_canceled(t)};
+    if (skipped) {
+        e.kind = BELAY_OUTCOME_SKIPPED;
+    } else if (status == BELAY_OK) {
+        e.kind = BELAY_OUTCOME_VALUE;
+    } else if (status == BELAY_ECANCELED && e.cancel_requested) {
+        e.kind = BELAY_OUTCOME_CANCELED;
+    } else {
+        e.kind = BELAY_OUTCOME_ERROR;
+    }
+    return e;
+}
+
+static void count_outcome(belay_executor *ex, worker *w, uint8_t kind) {
+    static const counter by_kind[] = {[BELAY_OUTCOME_VALUE] = COUNT_VALUE,
+                                      [BELAY_OUTCOME_ERROR] = COUNT_ERROR,
+                                      [BELAY_OUTCOME_CANCELED] = COUNT_CANCELED,
+                                      [BELAY_OUTCOME_SKIPPED] = COUNT_SKIPPED};
+    count_here(ex, w, by_kind[kind]);
+}
+
+/* Publishes the ending to those with a handle. */
+static void publish(belay_task *t) {
+    lock *l = task_lock(t);
+    lock_take(l);
+    state_done(t);
+    joiners_wake(t);
+    lock_release(l);
+}
+
+/* The record has no reference: back to the slab. */
+static void record_free(belay_executor *ex, worker *w, belay_task *t) {
+    if (unlikely(load_relaxed(&t->cancel) != 0)) { /* relaxed: nobody else has the record */
+        cancel_forget(ex, w, t);
+    }
+    state_free(t);
+    if (likely(ref_usable(t))) {
+        slot_give(ex, w, SLOT_TASK, t);
+    }
+}
+
+static void drop_result(belay_task *t, belay_drop *drop) {
+    void *result = t->result;
+    t->result = NULL;
+    if (drop != NULL) {
+        drop(result);
+    }
+}
+
+void task_reap(belay_executor *ex, belay_task *t) {
+    if (t->v.end.has_result != 0) {
+        drop_result(t, t->u.result_drop);
+    }
+    record_free(ex, worker_in(ex), t);
+}
+
+/* The argument's end. From here on `v` holds the ending. */
+static void drop_argument(belay_executor *ex, worker *w, belay_task *t, ending e) {
+    belay_drop *drop = t->v.drop;
+    if (drop != NULL) {
+        drop(t->arg);
+    }
+    count_here(ex, w, COUNT_DROPPED);
+    t->v.end = e;
+}
+
+static void leave_scope(worker *w, scope *s, const ending *e, const char *site) {
+    if (unlikely(e->kind == BELAY_OUTCOME_ERROR)) {
+        scope_failed(s, e->status, site);
+    }
+    if (unlikely(s->cap != 0)) {
+        room_give(s);
+    }
+    count_leave(w, s);
+}
+
+/* The body has returned, or never runs. `skipped` tasks have no result. */
+static void task_finish(worker *w, belay_task *t, ending e) {
+    scope *s = load_relaxed(&t->scope); /* relaxed: own, all */
+    belay_executor *ex = s->executor;
+    const char *site = load_relaxed(&t->site);
+    bool handle = state_has(t, STATE_HANDLE);
+    drop_argument(ex, w, t, e);
+    if (unlikely(!handle && e.has_result != 0)) {
+        drop_result(t, t->u.result_drop);
+    }
+    shard_unlink(t);
+    count_outcome(ex, w, e.kind);
+    if (unlikely(handle)) {
+        publish(t);
+        leave_scope(w, s, &e, site);
+        if (ref_lose(t, ref_generation(t)) == REF_LAST) {
+            task_reap(ex, t);
+        }
+    } else {
+        leave_scope(w, s, &e, site);
+        record_free(ex, w, t);
+    }
+}
+
+/* ---- starting ----------------------------------------------------------------------------------------------------------- */
+
+static void begin(worker *w, belay_task *t, fiber *f) {
+    fork_deque *deque = load_relaxed(&f->deque); /* relaxed: own words, all */
+    store_relaxed(&t->fork, deque != NULL ? deque : &f->view);
+    if (deque != NULL) {
+        store_relaxed(&deque->owner, t);
+        fork_ask(deque); /* a first fork wakes thieves that found nothing here */
+    }
+    store_relaxed(&f->ignored, 0u);
+    store_relaxed(&w->task, t);
+    owner_add(&w->turn, 1u);
+    state_start(t);
+}
+
+static ending run_body(belay_task *t) {
+    belay_body *body = t->u.body;
+    t->u.result_drop = NULL;
+    belay_status status = body(t, t->arg);
+    forks_finish(t);
+    scope_close_left(t);
+    if (unlikely(state_has(t, STATE_LOST_FORK))) {
+        status = BELAY_ENOMEM;
+    }
+    ending e = judge(t, status, false);
+    e.has_result = t->result != NULL || t->u.result_drop != NULL;
+    return e;
+}
+
+void task_run(worker *w, belay_task *t, fiber *f) {
+    if (unlikely(load_relaxed(&t->home) != NULL)) { /* relaxed: own */
+        deferred_end(executor_of_sched(w->sched), w, t);
+    }
+    begin(w, t, f);
+    if (unlikely(state_has(t, STATE_FORK))) {
+        fork_run_stolen(t);
+        store_relaxed(&worker_current()->task, NULL);
+        return;
+    }
+    ending e;
+    if (unlikely(task_canceled(t)) && !state_has(t, STATE_RUN_CANCELED)) {
+        cancel_noticed(t);
+        t->u.result_drop = NULL;
+        e = judge(t, BELAY_ECANCELED, true);
+    } else {
+        e = run_body(t);
+    }
+    w = worker_current(); /* the body may have moved */
+    state_finish(t);
+    task_finish(w, t, e);
+    store_relaxed(&w->task, NULL); /* relaxed: own word */
+}
+
+void task_refuse(worker *w, belay_task *t) {
+    if (load_relaxed(&t->home) != NULL) { /* relaxed: own */
+        deferred_end(executor_of_sched(w->sched), w, t);
+    }
+    if (state_has(t, STATE_FORK)) { /* a stolen fork: it must run; its owner has the stack that it needs */
+        task_submit(w->sched, t);
+        return;
+    }
+    state_start(t);
+    state_finish(t);
+    t->u.result_drop = NULL;
+    task_finish(w, t, (ending){.status = BELAY_ENOSTACK, .kind = BELAY_OUTCOME_ERROR,
+                               .cancel_requested = task_canceled(t)});
+}
+
+void scope_failed(scope *s, belay_status status, const char *site) {
+    lock_take(&s->lock);
+    if (s->failure == BELAY_OK) {
+        s->failure = status;
+    }
+    lock_release(&s->lock);
+    if (s->policy == BELAY_FAIL_FAST) {
+        belay_cancel_reason reason = {.code = status,
+                                      .text = "a task of the scope failed",
+                                      .site = site,
+                                      .origin = scope_handle(s->executor, s)};
+        (void)scope_cancel_tree(s, &reason);
+    }
+}
+
+/* ---- small calls about oneself --------------------------------------------------------------------------------------------- */
+
+belay_status belay_set_result(belay_task *self, void *result, belay_drop *drop) {
+    if (self == NULL || !is_current(self) || state_phase(self) != PHASE_RUNNING) {
+        return BELAY_ECONTEXT;
+    }
+    if (self->result != NULL || self->u.result_drop != NULL) {
+        drop_result(self, self->u.result_drop);
+    }
+    self->result = result;
+    self->u.result_drop = drop;
+    return BELAY_OK;
+}
+
+belay_task *belay_self(void) {
+    worker *w = worker_current();
+    return w == NULL ? NULL : load_relaxed(&w->task); /* relaxed: own word */
+}
+
+belay_task_handle belay_task_self_handle(belay_task *self) {
+    if (self == NULL) {
+        return (belay_task_handle){0};
+    }
+    if (is_current(self) && !state_has(self, STATE_HANDLE | STATE_FORK)) {
+        ref_born(self, 1); /* from now on the ending is published, and the running task's reference dropped */
+        state_flag(self, STATE_HANDLE, true);
+    }
+    return task_handle(load_relaxed(&self->scope)->executor, self); /* relaxed: own */
+}
+
+int32_t belay_worker_index(void) {
+    worker *w = worker_current();
+    return w == NULL ? -1 : (int32_t)w->index;
+}
+
+belay_executor *belay_task_executor(const belay_task *self) {
+    return self == NULL ? NULL : load_relaxed(&self->scope)->executor; /* relaxed: constant for a life */
+}

@@ -1,0 +1,294 @@
+/* Opening scopes, finding them by handle, and the calls that only look or mark. */
+#include "owner/forks.h"
+#include "owner/scope.h"
+
+
+/* The scope by number; the caller compares the generation when it enters or pins. */
+scope *scope_at(belay_executor *ex, belay_scope h) {
+    return slab_at(&ex->scopes, h.slot);
+}
+
+bool scope_has_ancestor(const scope *s, const scope *ancestor) {
+    while (s != NULL && s != ancestor) {
+        s = load_relaxed(&s->parent); /* relaxed: constant while open */
+    }
+    return s != NULL;
+}
+
+bool task_inside(const belay_task *t, const scope *s) {
+    return scope_has_ancestor(load_relaxed(&t->inner), s); /* relaxed: the calling task's own */
+}
+
+static runnable *fire_deadline(timer *t, due *d) {
+    scope *s = list_entry(t, scope, deadline);
+    count_pin_open(s); /* open: its close disarms before it frees */
+    t->later = d->later;
+    d->later = t;
+    return NULL;
+}
+
+static void after_deadline(timer *t) {
+    scope *s = list_entry(t, scope, deadline);
+    belay_cancel_reason reason = {.code = BELAY_ETIMEDOUT,
+                                  .text = "deadline",
+                                  .origin = scope_handle(s->executor, s)};
+    (void)scope_cancel_tree(s, &reason);
+    count_leave(NULL, s);
+}
+
+void deadline_arm(scope *s, belay_time at) {
+    s->deadline_at = at;
+    s->armed = at != BELAY_NEVER;
+    if (s->armed) {
+        timer_arm(wheel_here(&s->executor->sched), &s->deadline, at);
+    }
+}
+
+void deadline_disarm(scope *s) {
+    if (s->armed) {
+        s->armed = false;
+        (void)timer_disarm(&s->deadline); /* if it fires now, it has pinned the scope */
+    }
+}
+
+/* Fills a slot that nobody knows yet. */
+static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *o, const char *site) {
+    if (s->executor != ex) {
+        s->executor = ex; /* in the slot's first life only: late readers of an earlier one still use it */
+    }
+    store_relaxed(&s->cancel, 0u); /* relaxed, here and below: published by count_born */
+    store_relaxed(&s->noticed, 0u);
+    s->cap = o->cap;
+    s->policy = (uint32_t)o->policy;
+    s->room = 0;
+    list_init(&s->children); /* the lock starts as zero and stays: a late waiter of an earlier life may hold it */
+    list_init(&s->sibling);
+    list_init(&s->waiters);
+    list_init(&s->queue);
+    shard_init(s);
+    s->reason = (belay_cancel_reason){0};
+    s->failure = BELAY_OK;
+    s->inherited = false;
+    s->closing = false;
+    s->armed = false;
+    s->deadline.fire = fire_deadline;
+    s->deadline.after = after_deadline;
+    list_init(&s->deadline.link);
+    s->deadline_at = BELAY_NEVER;
+    s->site = site;
+    s->name = o->name;
+}
+
+static void scope_link(scope *s, scope *parent) {
+    store_relaxed(&s->parent, parent); /* relaxed: published by count_born, or the lock */
+    if (parent != NULL) {
+        lock_take(&parent->lock);
+        list_append(&parent->children, &s->sibling);
+        lock_release(&parent->lock);
+    }
+}
+
+static bool options_valid(const belay_scope_options *o) {
+    return o->policy <= BELAY_SUPERVISE && o->deadline >= 0;
+}
+
+static scope *scope_new(belay_executor *ex, const belay_scope_options *o, const char *site) {
+    scope *s = slot_take(ex, worker_in(ex), SLOT_SCOPE);
+    if (s != NULL) {
+        scope_fill(s, ex, o, site);
+    }
+    return s;
+}
+
+static const belay_scope_options no_options = {0};
+
+scope *scope_root_open(belay_executor *ex) {
+    static const belay_scope_options root = {.name = "root", .policy = BELAY_SUPERVISE};
+    scope *s = scope_new(ex, &root, BELAY_SITE);
+    if (s != NULL) {
+        store_relaxed(&s->opener, NULL); /* relaxed: published by count_born */
+        scope_link(s, NULL);
+        count_born(s, 0);
+    }
+    return s;
+}
+
+void scope_root_free(scope *root) {
+    lock_take(&root->lock);
+    count_unbias(root);
+    CHECK_ALWAYS(count_kill(root));
+    lock_release(&root->lock);
+}
+
+/* The new scope becomes the task's innermost. The task is linked first, so that who cancels it finds the scope. */
+static void enter_inner(belay_task *self, scope *s) {
+    worker *w = worker_current();
+    if (!state_has(self, STATE_LINKED)) {
+        shard_link(self, &load_relaxed(&w->fiber)->home); /* relaxed: own word */
+    }
+    shard *h = shard_lock_of(self);
+    CHECK(h != NULL);
+    store_seq_cst(&self->inner, s); /* seq_cst: before cancel_inherit's read of the task's cancel word */
+    lock_release(&h->lock);
+}
+
+belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *given, belay_scope *out,
+                                   const char *site) {
+    const belay_scope_options *o = given != NULL ? given : &no_options;
+    if (out == NULL) {
+        return BELAY_EINVAL;
+    }
+    *out = (belay_scope){0};
+    if (self == NULL || !options_valid(o)) {
+        return port_forked() ? BELAY_ECHILD : self == NULL ? BELAY_ECONTEXT : BELAY_EINVAL;
+    }
+    belay_status status = check_waiter(self);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    scope *parent = load_relaxed(&self->inner); /* relaxed: own */
+    worker *w = worker_current();
+    scope *s = scope_new(parent->executor, o, site);
+    if (s == NULL) {
+        return BELAY_ENOMEM;
+    }
+    store_relaxed(&s->opener, self); /* relaxed: published by count_born */
+    s->fork_mark = forks_outstanding(self);
+    count_born(s, o->cap == 0 ? w->index + 1 : 0);
+    scope_link(s, parent);
+    enter_inner(self, s);
+    cancel_inherit(s, self);
+    if (o->deadline != 0) {
+        deadline_arm(s, o->deadline);
+    }
+    *out = scope_handle(s->executor, s);
+    return BELAY_OK;
+}
+
+belay_status belay_scope_open_root_from(belay_executor *ex, const belay_scope_options *given,
+                                        belay_scope *out, const char *site) {
+    const belay_scope_options *o = given != NULL ? given : &no_options;
+    if (ex == NULL || out == NULL || !options_valid(o)) {
+        return BELAY_EINVAL;
+    }
+    *out = (belay_scope){0};
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    if (worker_in(ex) == NULL && !guest_enter(ex)) {
+        return BELAY_ESHUTDOWN;
+    }
+    belay_status status = count_enter(NULL, ex->root, count_generation(ex->root), false);
+    scope *s = status == BELAY_OK ? scope_new(ex, o, site) : NULL;
+    if (s != NULL) {
+        store_relaxed(&s->opener, NULL); /* relaxed: published by count_born */
+        s->fork_mark = 0;
+        count_born(s, 0);
+        scope_link(s, ex->root);
+        cancel_inherit(s, NULL);
+        if (o->deadline != 0) {
+            deadline_arm(s, o->deadline);
+        }
+        *out = scope_handle(ex, s);
+    } else if (status == BELAY_OK) {
+        count_leave(NULL, ex->root);
+        status = BELAY_ENOMEM;
+    }
+    registry_done(ex);
+    return status;
+}
+
+/* ---- calls by handle ------------------------------------------------------------------------------------------- */
+
+/* Pins the scope. NULL: stale, nothing to be done. Else scope_done. */
+static scope *scope_hold(belay_scope h, belay_executor **ex) {
+    *ex = registry_open(h.executor, h.generation);
+    if (*ex == NULL) {
+        return NULL;
+    }
+    scope *s = scope_at(*ex, h);
+    if (s != NULL && count_pin(s, (uint32_t)(h.generation & SLOT_GENERATION))) {
+        return s;
+    }
+    registry_done(*ex);
+    return NULL;
+}
+
+static void scope_done(belay_executor *ex, scope *s) {
+    count_leave(NULL, s);
+    registry_done(ex);
+}
+
+belay_status belay_scope_seal(belay_scope h) {
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(h, &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    lock_take(&s->lock);
+    bool first = count_seal(s);
+    lock_release(&s->lock);
+    scope_done(ex, s);
+    return first ? BELAY_OK : BELAY_EALREADY;
+}
+
+belay_status belay_scope_cancel_from(belay_scope h, belay_status code, const char *text, const char *site) {
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(h, &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    belay_cancel_reason reason = {.code = code, .text = text, .site = site, .origin = h};
+    belay_status status = scope_cancel_tree(s, &reason);
+    scope_done(ex, s);
+    return status;
+}
+
+belay_status belay_scope_set_deadline(belay_scope h, belay_time deadline) {
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(h, &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    lock_take(&s->lock);
+    belay_status status = load_relaxed(&s->cancel) != 0 ? BELAY_EALREADY : BELAY_OK; /* relaxed: under the lock */
+    if (status == BELAY_OK && s->armed && !timer_disarm(&s->deadline)) {
+        status = BELAY_EALREADY; /* it fires now */
+    } else if (status == BELAY_OK && !s->closing) {
+        deadline_arm(s, deadline);
+    }
+    lock_release(&s->lock);
+    scope_done(ex, s);
+    return status;
+}
+
+belay_scope belay_scope_current(belay_task *self) {
+    if (self == NULL) {
+        return (belay_scope){0};
+    }
+    const scope *s = load_relaxed(&self->inner); /* relaxed: own */
+    return scope_handle(s->executor, s);
+}
+
+belay_status belay_scope_count(belay_scope h, uint64_t *out) {
+    if (out == NULL) {
+        return BELAY_EINVAL;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(h, &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    *out = count_read(s) - 1; /* our own hold */
+    scope_done(ex, s);
+    return BELAY_OK;
+}

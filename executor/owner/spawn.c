@@ -1,0 +1,246 @@
+/* Spawning: from the call to a runnable in a queue.
+ *
+ * The usual case (from a task, into a scope whose home is this worker, no options, no handle) takes a record from the
+ * worker's slab, fills it, raises the private count, and pushes: no locked instruction. */
+#include "owner/scope.h"
+
+#include "task/ref.h"
+
+/* A task that has not started and has a start time: what it can be found by, and its timer. A slot. */
+typedef struct deferred {
+    anchor home; /* first */
+    timer timer;
+    uint32_t number;
+    slab_link link;
+} deferred;
+
+uint32_t deferred_bytes(void) {
+    return (uint32_t)((sizeof(deferred) + 15) & ~(size_t)15);
+}
+uint32_t deferred_link(void) {
+    return offsetof(deferred, link);
+}
+uint32_t deferred_number(void) {
+    return offsetof(deferred, number);
+}
+
+typedef struct request {
+    belay_task *self;
+    belay_body *body;
+    void *arg;
+    const belay_task_options *options;
+    belay_task_handle *out;
+    const char *site;
+    bool may_wait;
+} request;
+
+static const belay_task_options no_options = {0};
+
+static belay_status check_options(const belay_executor *ex, const worker *w, const belay_task_options *o) {
+    bool pin_ok = o->pin == BELAY_PIN_HERE ? w != NULL
+                                           : o->pin >= 0 && (uint32_t)o->pin <= ex->sched.count;
+    return pin_ok && (o->flags & ~(uint32_t)BELAY_TASK_RUN_CANCELED) == 0 && o->start_at >= 0
+               ? BELAY_OK
+               : BELAY_EINVAL;
+}
+
+static uint32_t born_now(worker *w) {
+    int64_t now = w != NULL ? load_relaxed(&w->now) : port_clock_coarse(); /* relaxed: own word */
+    return (uint32_t)(now >> BORN_SHIFT);
+}
+
+/* Fills a record that nobody knows yet. */
+static void fill(belay_task *t, scope *s, worker *w, const request *r) {
+    const belay_task_options *o = r->options;
+    /* relaxed, all: the queue publishes them; racy readers of the slot check what they find */
+    store_relaxed(&t->inner, s);
+    store_relaxed(&t->scope, s);
+    store_relaxed(&t->home, NULL);
+    t->u.body = r->body;
+    t->arg = r->arg;
+    t->v.drop = o->arg_drop;
+    t->result = NULL;
+    t->joiners = NULL;
+    store_relaxed(&t->site, r->site);
+    store_relaxed(&t->name, o->name);
+    store_relaxed(&t->born, born_now(w));
+    uint16_t pin = o->pin == BELAY_PIN_HERE ? (uint16_t)(w->index + 1) : (uint16_t)o->pin;
+    store_relaxed(&t->pin, pin);
+}
+
+static uint32_t flags_of(const request *r) {
+    return (r->out != NULL ? STATE_HANDLE : 0u) |
+           ((r->options->flags & BELAY_TASK_RUN_CANCELED) != 0 ? STATE_RUN_CANCELED : 0u);
+}
+
+/* ---- deferred start ------------------------------------------------------------------------------------------------ */
+
+static runnable *fire_start(timer *tm, due *d) {
+    (void)d;
+    belay_task *t = list_entry(tm, deferred, timer)->home.task;
+    bool parked;
+    return wait_claim(&t->wait, WAIT_OK, &parked) ? &t->run : NULL;
+}
+
+/* The task waits, without a stack, for its time or a cancel. What came before it was parked found nothing to claim, so
+ * both are looked at again afterwards. */
+static void defer(belay_executor *ex, belay_task *t, deferred *d, belay_time when) {
+    d->timer.fire = fire_start;
+    list_init(&d->timer.link);
+    shard_link(t, &d->home);
+    timer_arm(wheel_here(&ex->sched), &d->timer, when);
+    uint32_t parked = wait_park_unstarted(t);
+    bool now = task_canceled(t) || port_clock_now() >= when;
+    if (now && wait_take_back(t, parked, WAIT_OK)) {
+        task_submit(&ex->sched, t);
+    }
+}
+
+void deferred_end(belay_executor *ex, worker *w, belay_task *t) {
+    anchor *home = load_relaxed(&t->home); /* relaxed: own */
+    if (home == NULL) {
+        return;
+    }
+    deferred *d = list_entry(home, deferred, home);
+    (void)timer_disarm(&d->timer);
+    shard_unlink(t);
+    wait_started(t);
+    store_relaxed(&t->home, NULL);
+    slot_give(ex, w, SLOT_DEFERRED, d);
+}
+
+/* ---- accepting ------------------------------------------------------------------------------------------------------- */
+
+/* From here on the task is accepted. */
+static void launch(belay_executor *ex, worker *w, belay_task *t, const request *r, deferred *d) {
+    count_here(ex, w, COUNT_SPAWNED);
+    if (r->out != NULL) {
+        ref_born(t, 2);
+        *r->out = task_handle(ex, t);
+    }
+    state_born(t, d != NULL ? PHASE_DEFERRED : PHASE_QUEUED, flags_of(r));
+    if (unlikely(d != NULL)) {
+        defer(ex, t, d, r->options->start_at);
+    } else if (unlikely(r->options->pin != 0) || w == NULL) {
+        task_submit(&ex->sched, t);
+    } else {
+        worker_push(w, &t->run);
+    }
+}
+
+/* The scope has been entered (and room taken): a record, and off. */
+static belay_status accept(belay_executor *ex, worker *w, scope *s, const request *r) {
+    belay_task *t = slot_take(ex, w, SLOT_TASK);
+    if (unlikely(t == NULL)) {
+        return BELAY_ENOMEM;
+    }
+    deferred *d = NULL;
+    if (unlikely(r->options->start_at != 0)) {
+        d = slot_take(ex, w, SLOT_DEFERRED);
+        if (d == NULL) {
+            slot_give(ex, w, SLOT_TASK, t);
+            return BELAY_ENOMEM;
+        }
+    }
+    fill(t, s, w, r);
+    launch(ex, w, t, r, d);
+    return BELAY_OK;
+}
+
+static belay_status spawn_into(belay_executor *ex, scope *s, uint32_t generation, const request *r) {
+    worker *w = worker_in(ex);
+    bool member = r->self != NULL && task_inside(r->self, s);
+    belay_status status = count_enter(w, s, generation, member);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    if (unlikely(s->cap != 0)) {
+        status = room_take(r->self, s, r->may_wait);
+        w = worker_in(ex); /* it may have waited */
+    }
+    if (likely(status == BELAY_OK)) {
+        status = accept(ex, w, s, r);
+        if (unlikely(status != BELAY_OK) && s->cap != 0) {
+            room_give(s);
+        }
+    }
+    if (unlikely(status != BELAY_OK)) {
+        count_leave(w, s);
+    }
+    return status;
+}
+
+/* The caller's innermost scope needs no search, and no guest. */
+static belay_status spawn_inner(belay_scope h, const request *r, bool *done) {
+    scope *s = load_relaxed(&r->self->inner); /* relaxed: own */
+    belay_executor *ex = s->executor;
+    uint32_t generation = count_generation(s);
+    *done = s->number == h.slot && ex->number == h.executor &&
+            scope_handle(ex, s).generation == h.generation;
+    return *done ? spawn_into(ex, s, generation, r) : BELAY_OK;
+}
+
+static belay_status spawn(belay_scope h, request *r) {
+    if (unlikely(port_forked())) {
+        return BELAY_ECHILD;
+    }
+    if (unlikely(r->self != NULL && !is_current(r->self))) {
+        return BELAY_ECONTEXT;
+    }
+    worker *w = worker_current();
+    if (r->options == NULL) {
+        r->options = &no_options;
+    }
+    if (likely(r->self != NULL && r->options == &no_options && r->body != NULL)) {
+        bool done;
+        belay_status status = spawn_inner(h, r, &done);
+        if (likely(done)) {
+            return status;
+        }
+    }
+    belay_executor *ex = registry_open(h.executor, h.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    scope *s = scope_at(ex, h);
+    belay_status status = r->body == NULL ? BELAY_EINVAL
+                          : s == NULL     ? BELAY_ESTALE
+                                          : check_options(ex, w != NULL && w->sched == &ex->sched ? w : NULL,
+                                                          r->options);
+    if (status == BELAY_OK) {
+        status = spawn_into(ex, s, (uint32_t)(h.generation & SLOT_GENERATION), r);
+    }
+    registry_done(ex);
+    return status;
+}
+
+static belay_status spawn_or_clear(belay_scope h, request *r) {
+    belay_status status = spawn(h, r);
+    if (unlikely(status != BELAY_OK) && r->out != NULL) {
+        *r->out = (belay_task_handle){0};
+    }
+    return status;
+}
+
+belay_status belay_spawn_from(belay_task *self, belay_scope h, belay_body *body, void *arg,
+                              const belay_task_options *given, belay_task_handle *out,
+                              const char *site) {
+    request r = {self, body, arg, given, out, site, true};
+    return spawn_or_clear(h, &r);
+}
+
+belay_status belay_try_spawn_from(belay_task *self, belay_scope h, belay_body *body, void *arg,
+                                  const belay_task_options *given, belay_task_handle *out,
+                                  const char *site) {
+    request r = {self, body, arg, given, out, site, false};
+    return spawn_or_clear(h, &r);
+}
+
+belay_status belay_spawn_at_from(belay_task *self, belay_scope h, belay_time when,
+                                 belay_body *body, void *arg, const belay_task_options *given,
+                                 belay_task_handle *out, const char *site) {
+    belay_task_options o = given != NULL ? *given : no_options;
+    o.start_at = when;
+    request r = {self, body, arg, &o, out, site, true};
+    return spawn_or_clear(h, &r);
+}

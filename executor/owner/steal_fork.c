@@ -1,0 +1,234 @@
+/* Fork-join, the thief's side. The protocol is at the head of owner/fork.c.
+ *
+ * A stolen fork runs as a task of its own, with a record but without a place in a scope's count: its owner cannot end
+ * before it is synced. It stands in the scope that was the owner's innermost when it was forked, so that cancelling that
+ * scope reaches it, and the owner cannot close the scope before it has synced. */
+#include "owner/forks.h"
+#include "owner/scope.h"
+
+/* ---- taking ------------------------------------------------------------------------------------------------------ */
+
+/* The scope that slot i was forked in: each scope that the owner opened remembers how many forks were outstanding. */
+static scope *scope_of_fork(belay_task *owner, uint32_t i) {
+    scope *own = load_relaxed(&owner->scope); /* relaxed: constant while the fork is outstanding */
+    if (load_acquire(&owner->inner) == own) { /* pairs with enter_inner; scopes opened later are not this fork's */
+        return own;
+    }
+    shard *h = shard_lock_of(owner);
+    scope *s = load_relaxed(&owner->inner); /* relaxed: changes under the lock we hold */
+    while (s != own && s->fork_mark > i) {
+        s = load_relaxed(&s->parent);
+    }
+    if (h != NULL) {
+        lock_release(&h->lock);
+    }
+    return s;
+}
+
+static void fill(belay_task *r, belay_task *owner, belay_fork_slot *slot, uint32_t i) {
+    scope *s = scope_of_fork(owner, i);
+    /* relaxed, all: the state word publishes them */
+    store_relaxed(&r->inner, s);
+    store_relaxed(&r->scope, s);
+    store_relaxed(&r->home, NULL);
+    store_relaxed(&r->cancel, 0u);
+    r->arg = slot;
+    r->v.parent = owner;
+    r->result = NULL;
+    r->joiners = NULL;
+    store_relaxed(&r->site, load_relaxed(&owner->site));
+    store_relaxed(&r->name, load_relaxed(&owner->name));
+    store_relaxed(&r->born, load_relaxed(&owner->born));
+    store_relaxed(&r->pin, 0);
+    state_born(r, PHASE_QUEUED, STATE_FORK);
+}
+
+/* The slot is ours: from now on its owner, and who cancels its owner, find the record there. */
+static void announce(belay_task *r, belay_task *owner, belay_fork_slot *slot) {
+    lock *l = task_lock(owner);
+    lock_take(l);
+    store_release(fork_state_of(slot), (uint64_t)(uintptr_t)r); /* pairs with wait_stolen */
+    uint32_t cancel = load_relaxed(&owner->cancel); /* relaxed: who sets it takes the lock afterwards */
+    store_relaxed(&r->cancel, cancel);
+    lock_release(l);
+}
+
+static runnable *take(worker *w, fork_deque *d, uint64_t ends) {
+    belay_executor *ex = executor_of_sched(w->sched);
+    belay_task *r = slot_take(ex, w, SLOT_TASK);
+    if (r == NULL) {
+        return NULL;
+    }
+    uint32_t tail = fork_tail(ends);
+    /* acq_rel: pairs with the publishing swap: the slot is filled */
+    if (!cas_acq_rel(&d->ends, &ends, fork_ends(tail + 1, fork_split(ends)))) {
+        slot_give(ex, w, SLOT_TASK, r);
+        return NULL;
+    }
+    belay_task *owner = load_relaxed(&d->owner); /* relaxed: constant while a fork is outstanding */
+    belay_fork_slot *slot = fork_slot(d, tail);
+    fill(r, owner, slot, tail);
+    announce(r, owner, slot);
+    count_own(&w->count, COUNT_STEALS, 1);
+    count_own(&w->count, COUNT_STOLEN_FORKS, 1);
+    return &r->run;
+}
+
+/* Publishes half of a busy owner's private part. The new value of ends, or one without anything public. */
+static uint64_t force(worker *w, fork_deque *d, uint64_t ends, uint32_t head) {
+    uint32_t tail = fork_tail(ends);
+    uint32_t split = fork_split(ends);
+    uint32_t to = split + (head - split + 1) / 2;
+    uint64_t forcing = fork_ends(tail | FORK_FORCING, to);
+    if (!cas_acq_rel(&d->ends, &ends, forcing)) { /* acq_rel: as every change of ends */
+        return 0;
+    }
+    port_fence_heavy(w->symmetric);  /* pairs with the light fence of a sync */
+    head = load_acquire(&d->head);   /* pairs with the release of a fork: slots below are filled */
+    to = head < to ? head : to;
+    to = to < tail ? tail : to;
+    uint64_t next = fork_ends(tail, to);
+    return cas_acq_rel(&d->ends, &forcing, next) ? next : 0; /* acq_rel: publishes the slots; fails if the owner came */
+}
+
+runnable *fork_steal(worker *w, fork_deque *d, bool forced) {
+    uint64_t ends = load_acquire(&d->ends); /* pairs with every change of ends */
+    if (fork_forcing(ends)) {
+        return NULL;
+    }
+    if (fork_tail(ends) >= fork_split(ends)) {
+        uint32_t head = load_relaxed(&d->head); /* relaxed: a hint; force reads it again */
+        if (head <= fork_split(ends)) {
+            return NULL;
+        }
+        fork_ask(d);
+        ends = forced && !w->symmetric ? force(w, d, ends, head) : 0;
+        if (fork_tail(ends) >= fork_split(ends)) {
+            return NULL;
+        }
+    }
+    return take(w, d, ends);
+}
+
+runnable *upcall_steal_fork(worker *w, worker *victim, bool forced) {
+    fork_deque *d = load_acquire(&victim->forks); /* pairs with attach and switch_to */
+    return d == NULL ? NULL : fork_steal(w, d, forced);
+}
+
+runnable *upcall_steal_orphan(worker *w) {
+    belay_executor *ex = executor_of_sched(w->sched);
+    if (load_relaxed(&ex->forks_waiting) == 0) { /* relaxed: a hint */
+        return NULL;
+    }
+    runnable *r = NULL;
+    lock_take(&ex->forks_lock);
+    for (list *node = ex->forks_suspended.next; r == NULL && node != &ex->forks_suspended;
+         node = node->next) {
+        r = fork_steal(w, list_entry(node, fork_deque, orphan), false);
+    }
+    lock_release(&ex->forks_lock);
+    return r;
+}
+
+bool upcall_forks_visible(const worker *victim, bool *hidden) {
+    fork_deque *d = load_acquire(&victim->forks); /* pairs with attach and switch_to */
+    if (d == NULL) {
+        return false;
+    }
+    uint64_t ends = load_acquire(&d->ends); /* pairs with the publishing swap */
+    *hidden = load_relaxed(&d->head) > fork_split(ends); /* relaxed: a hint */
+    if (!*hidden) {
+        fork_ask(d); /* so that the next fork wakes us, if we go to sleep now */
+    }
+    return fork_tail(ends) < fork_split(ends);
+}
+
+/* Does some suspended deque have something public? */
+bool upcall_orphans_visible(const sched *s) {
+    belay_executor *ex = executor_of_sched((sched *)(uintptr_t)s);
+    if (load_relaxed(&ex->forks_waiting) == 0) { /* relaxed: ordered by the parker's heavy fence */
+        return false;
+    }
+    bool visible = false;
+    lock_take(&ex->forks_lock);
+    for (list *node = ex->forks_suspended.next; !visible && node != &ex->forks_suspended;
+         node = node->next) {
+        uint64_t ends = load_acquire(&list_entry(node, fork_deque, orphan)->ends); /* as above */
+        visible = fork_tail(ends) < fork_split(ends);
+    }
+    lock_release(&ex->forks_lock);
+    return visible;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------ */
+
+/* The result is in the slot: tells the owner, and forgets the record. */
+static void done(worker *w, belay_task *r, belay_fork_slot *slot) {
+    belay_task *owner = r->v.parent;
+    lock *l = task_lock(owner);
+    lock_take(l);
+    waiter *waiting = r->joiners;
+    store_release(fork_state_of(slot), FORK_DONE); /* pairs with wait_stolen's spin */
+    if (waiting != NULL) {
+        (void)waiter_wake(waiting);
+    }
+    lock_release(l);
+    store_relaxed(&r->cancel, 0u); /* relaxed, both: the record is ours; the reason is the owner's */
+    state_free(r);
+    slot_give(executor_of_sched(w->sched), w, SLOT_TASK, r);
+}
+
+void fork_run_stolen(belay_task *r) {
+    belay_fork_slot *slot = r->arg;
+    slot->run(r, slot);
+    forks_finish(r);
+    scope_close_left(r);
+    bool lost = state_has(r, STATE_LOST_FORK);
+    state_finish(r);
+    shard_unlink(r);
+    if (lost) {
+        fork_lost(r->v.parent);
+    }
+    done(worker_current(), r, slot);
+}
+
+/* ---- cancelling ----------------------------------------------------------------------------------------------------- */
+
+/* Copies the owner's cancel word to the stolen fork in this slot, and wakes it. Under the owner's lock. */
+static belay_task *cancel_slot(belay_task *owner, belay_fork_slot *slot) {
+    uint64_t state = load_acquire(fork_state_of(slot)); /* pairs with announce */
+    if (state == 0 || state == FORK_DONE) {
+        return NULL;
+    }
+    belay_task *r = (belay_task *)(uintptr_t)state;
+    if (r->v.parent != owner) {
+        return NULL;
+    }
+    store_seq_cst(&r->cancel, load_relaxed(&owner->cancel)); /* seq_cst: before the wait word, as in cancel.c */
+    bool parked;
+    if (wait_claim(&r->wait, WAIT_CANCELED, &parked) && parked) {
+        task_submit(&load_relaxed(&r->scope)->executor->sched, r); /* relaxed: constant for a life */
+    }
+    return r;
+}
+
+void forks_cancel(belay_executor *ex, belay_task *t) {
+    fork_deque *d = load_acquire(&t->fork); /* pairs with attach; type-stable if it is not the task's any more */
+    if (d == NULL || d->capacity == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < d->capacity; i++) {
+        lock *l = task_lock(t);
+        lock_take(l);
+        /* relaxed: both change only while no fork is stolen, or under the lock */
+        bool more = load_relaxed(&d->owner) == t && i < fork_tail(load_relaxed(&d->ends));
+        belay_task *r = more ? cancel_slot(t, fork_slot(d, i)) : NULL;
+        lock_release(l);
+        if (!more) {
+            return;
+        }
+        if (r != NULL) {
+            forks_cancel(ex, r);
+        }
+    }
+}

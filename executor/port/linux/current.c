@@ -1,0 +1,37 @@
+/* What is kept per thread: the current worker, and the thread's number.
+ *
+ * The model is initial-exec, so that reading costs one instruction and works from a shared library,
+ * and the two together stay far below the 64 bytes that a dlopen()ed library may take of it.
+ *
+ * The functions are out of line, and pass their result through an empty asm: a task may be on
+ * another thread after any call, and a compiler that could see that two calls read the same
+ * variable (or compute the same address) would keep the first result. */
+#include "port/port.h"
+
+#define PER_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
+
+PER_THREAD void *current_worker;
+PER_THREAD uint32_t current_number; /* 0: none given yet */
+
+static ATOMIC(uint32_t) numbers_given;
+
+__attribute__((noinline)) void *port_current_get(void) {
+    void *found = current_worker;
+    __asm__ volatile("" : "+r"(found)::"memory");
+    return found;
+}
+
+__attribute__((noinline)) void port_current_set(void *current) {
+    __asm__ volatile("" : "+r"(current)::"memory");
+    current_worker = current;
+}
+
+__attribute__((noinline)) uint32_t port_thread_hash(void) {
+    if (current_number == 0) {
+        /* relaxed: the numbers only have to differ */
+        current_number = fetch_add_relaxed(&numbers_given, 1) + 1;
+    }
+    uint32_t found = current_number;
+    __asm__ volatile("" : "+r"(found)::"memory");
+    return found;
+}

@@ -1,0 +1,150 @@
+/* The contract with the operating system and the CPU.
+ *
+ * Nothing above this header includes a system header or contains an #ifdef about the platform. Two
+ * implementations exist: port/linux, and port/sim, which runs the same library on one OS thread
+ * under a seeded scheduler. The CPU's part (context switch) is in port/arch.
+ *
+ * Unless a comment says otherwise a function may be called from any thread, does not block, and
+ * leaves its outputs untouched when it fails. Failures are plain: false, NULL or a negative value;
+ * errno is never part of the contract, because a task may wake on another thread. */
+#ifndef BELAY_PORT_PORT_H
+#define BELAY_PORT_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+typedef struct port_thread {
+    uintptr_t id; /* opaque; written by port_thread_start, read by port_thread_join */
+} port_thread;
+
+/* Starts a thread with all signals blocked and POSIX cancellation disabled. The name is cut to what
+ * the system takes. Returns false when the system has no thread left; *out is then untouched. */
+bool port_thread_start(port_thread *out, void (*entry)(void *arg), void *arg, const char *name);
+
+/* Waits for the thread's end. Exactly once for each started thread; never from the thread
+ * itself. */
+void port_thread_join(port_thread *thread);
+
+/* Gives the processor to another thread. For waits that are bounded by somebody else's few
+ * instructions, after spinning a little with port_cpu_relax(). */
+void port_thread_yield(void);
+
+/* One tick of a spin loop. */
+void port_cpu_relax(void);
+
+/* Processors this process may use: affinity mask, capped by the cgroup quota (v1 and v2, the
+ * minimum over all ancestors), rounded to the nearest, at least 1. */
+uint32_t port_cpu_count(void);
+
+/* Small number, different for threads that run at the same time as far as is cheap: for choosing a
+ * shard. Stable within a thread. */
+uint32_t port_thread_hash(void);
+
+/* ---- the calling thread's worker ------------------------------------------------------------- */
+
+/* One pointer per thread. The getter is opaque to the optimiser: a task may be resumed on another
+ * thread, so no compiler may keep the value, or the address it was read from, across a
+ * suspension. */
+void *port_current_get(void);
+void port_current_set(void *current);
+
+/* True in a process forked while an executor existed, until port_forked_clear()
+ * (async-signal-safe). The first call of port_fork_watch() installs the detection. */
+void port_fork_watch(void);
+bool port_forked(void);
+void port_forked_clear(void);
+
+/* ---- clock and randomness -------------------------------------------------------------------- */
+
+/* Monotonic nanoseconds; never negative. Coarse: cheaper, may lag by a few milliseconds. */
+int64_t port_clock_now(void);
+int64_t port_clock_coarse(void);
+
+/* A seed for a scheduler's private generator. */
+uint64_t port_random_seed(void);
+
+/* ---- parking --------------------------------------------------------------------------------- */
+
+#define PORT_NEVER INT64_MAX
+
+/* Sleeps while *word == expected, until woken, or until the absolute deadline (PORT_NEVER: none).
+ * May return at any time without cause: callers look at their own condition again. */
+void port_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
+/* Wakes at most `count` threads sleeping on the word. The word's memory need not be valid any more:
+ * waking an address nobody sleeps on is harmless. */
+void port_futex_wake(const uint32_t *word, uint32_t count);
+
+/* ---- fences ---------------------------------------------------------------------------------- */
+
+/* The two halves of a store-then-load (Dekker) pattern:
+ *     A: store x; port_fence_light(); load y         B: store y; port_fence_heavy(); load x
+ * At least one side sees the other's store. The light half is a compiler barrier, because the heavy
+ * half makes every running thread of the process pass through a full fence (membarrier). When that
+ * is missing or refused (`symmetric` true, decided once per executor) both halves are full
+ * fences. */
+static inline void port_fence_light(bool symmetric);
+void port_fence_heavy(bool symmetric);
+
+/* Registers the process for expedited membarrier. False: not available; use symmetric fences. */
+bool port_membarrier_init(void);
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+size_t port_page_size(void);
+/* Zeroed, private, not reserved, without huge pages. NULL when there is none. Size: a multiple of
+ * the page size. Alignment: a power of two of at least a page. */
+void *port_pages_map(size_t size, size_t alignment);
+void port_pages_unmap(void *pages, size_t size);
+/* Gives the memory back and keeps the addresses; the content becomes zero. */
+void port_pages_discard(void *pages, size_t size);
+/* Fresh pages at the same address: for ThreadSanitizer, which forgets the old accesses. */
+bool port_pages_renew(void *pages, size_t size);
+/* Makes [pages, pages + size) fault on access. Returns how: guard marker in the page table (no
+ * mapping used), mprotect (uses up to two mappings), or none (the caller writes a canary). */
+typedef enum port_guard { PORT_GUARD_NONE, PORT_GUARD_MARKER, PORT_GUARD_PROTECT } port_guard;
+port_guard port_pages_guard(void *pages, size_t size);
+/* Bytes from the first page that was ever touched to the end; an upper bound. */
+size_t port_pages_touched(const void *pages, size_t size);
+
+/* ---- heap ------------------------------------------------------------------------------------ */
+
+/* The host's heap, for mem/alloc.c only: malloc, or jemalloc's own functions when the host program
+ * has them. Not zeroed. Alignment: a power of two of at least 16. NULL when there is none. */
+void *port_heap_allocate(size_t size, size_t alignment);
+/* With the size and alignment it was allocated with. */
+void port_heap_release(void *memory, size_t size, size_t alignment);
+/* "malloc" or "jemalloc". */
+const char *port_heap_name(void);
+
+/* ---- context switch -------------------------------------------------------------------------- */
+
+/* Prepares a context on an empty stack whose highest address (16-byte aligned) is `top`: the first
+ * switch to the returned stack pointer calls entry(arg), which must not return. Less than 256 bytes
+ * are used under `top`. Floating-point control is the C library's default. */
+void *port_context_make(void *top, void (*entry)(void *arg), void *arg);
+/* Saves the caller's callee-saved registers and floating-point control words on its stack, stores
+ * its stack pointer in *save, and continues at `to`. */
+void port_context_switch(void **save, void *to);
+
+/* ---- the last resort ------------------------------------------------------------------------- */
+
+/* Writes the message to standard error and aborts. Only for a broken invariant or a body that
+ * leaves illegally. */
+_Noreturn void port_panic(const char *message);
+
+/* The default log hook's target: one line to standard error. */
+void port_log_stderr(const char *line);
+
+/* Reads a variable of the environment; NULL when unset. Not while others change the environment. */
+const char *port_env_get(const char *name);
+/* Calls visit for each NAME=VALUE whose name starts with the prefix. */
+void port_env_each(const char *prefix, void (*visit)(const char *entry, void *arg), void *arg);
+
+#include "port/port_inline.h"
+
+#endif

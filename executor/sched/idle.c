@@ -1,0 +1,199 @@
+/* Idling and waking. docs/protocols/idle.md holds the states and the argument; in short:
+ *
+ * A worker without work searches for a bounded time, then parks. The word `idle` counts parked and searching
+ * workers; a bit in `parked` names each parked one.
+ *
+ * Making work visible:   1. publish (release store to a queue, or a locked push)
+ *                        2. light fence (a full one on foreign threads and in symmetric mode)
+ *                        3. read `idle`: if nobody searches and somebody is parked, wake one
+ * Parking:               1. set the own bit, move the own count to parked
+ *                        2. heavy fence, if no searcher is left
+ *                        3. look at all queues again; found: take the bit back, search on
+ *                        4. sleep on the own event count, read before step 1
+ * Either the publisher's step 3 sees step 1, or the parker's step 3 sees the publisher's step 1. A publisher that
+ * sees a searcher relies on it: a searcher either finds the work, or is the last to stop and takes steps 2 and 3.
+ * A searcher that finds work and was the last wakes a successor, because it may have found one of several.
+ *
+ * Whoever clears a bit in `parked` owes that worker a wake and has moved its count to searching: so a wake is never
+ * spent on a worker that has left by itself. */
+#include "sched/sched.h"
+
+#define PARKED_ONE UINT64_C(1)
+#define SEARCHING_ONE (UINT64_C(1) << 32)
+
+static uint32_t parked_of(uint64_t idle) {
+    return (uint32_t)idle;
+}
+
+static uint32_t searching_of(uint64_t idle) {
+    return (uint32_t)(idle >> 32);
+}
+
+/* ---- ck_ec's view of the system ---------------------------------------------------------------------- */
+
+static int ec_gettime(const struct ck_ec_ops *ops, struct timespec *out) {
+    (void)ops;
+    int64_t now = port_clock_now();
+    out->tv_sec = (time_t)(now / 1000000000);
+    out->tv_nsec = (long)(now % 1000000000);
+    return 0;
+}
+
+static void ec_wait32(const struct ck_ec_wait_state *state, const uint32_t *word, uint32_t expected,
+                      const struct timespec *deadline) {
+    (void)state;
+    int64_t until = deadline == NULL ? PORT_NEVER
+                                     : (int64_t)deadline->tv_sec * 1000000000 + deadline->tv_nsec;
+    port_futex_wait(word, expected, until);
+}
+
+static void ec_wake32(const struct ck_ec_ops *ops, const uint32_t *word) {
+    (void)ops;
+    port_futex_wake(word, 1);
+}
+
+static const struct ck_ec_ops ec_ops = {
+    .gettime = ec_gettime, .wait32 = ec_wait32, .wake32 = ec_wake32,
+    /* The worker has spun already; and no backing off by timeouts, which only single producers need. */
+    .busy_loop_iter = 1, .initial_wait_ns = 1000000000};
+static const struct ck_ec_mode ec_mode = {.ops = &ec_ops, .single_producer = false};
+
+static void ec_sleep(worker *w, uint32_t seen, int64_t deadline) {
+    if (deadline == PORT_NEVER) {
+        ck_ec32_wait(&w->ec, &ec_mode, seen, NULL);
+        return;
+    }
+    struct timespec until = {.tv_sec = (time_t)(deadline / 1000000000),
+                             .tv_nsec = (long)(deadline % 1000000000)};
+    ck_ec32_wait(&w->ec, &ec_mode, seen, &until);
+}
+
+/* ---- waking -------------------------------------------------------------------------------------------- */
+
+/* Clears the worker's bit. True: we did, so it was parked and is ours to wake (or we are it). */
+static bool unpark(sched *s, uint32_t index) {
+    uint64_t bit = UINT64_C(1) << (index % 64);
+    /* seq_cst: one order with the parker's set and the counts below */
+    if ((fetch_and_seq_cst(&s->parked[index / 64], ~bit) & bit) == 0) {
+        return false;
+    }
+    fetch_add_seq_cst(&s->idle, SEARCHING_ONE - PARKED_ONE); /* seq_cst: pairs with sched_notify's read */
+    return true;
+}
+
+static void wake_parked(sched *s, uint32_t index) {
+    if (unpark(s, index)) {
+        count_shared(&s->foreign, COUNT_WAKES, 1);
+        ck_ec32_inc(&s->workers[index].ec, &ec_mode);
+    }
+}
+
+static void wake_one(sched *s) {
+    for (uint32_t i = 0; i < (s->count + 63) / 64; i++) {
+        uint64_t bits = load_relaxed(&s->parked[i]); /* relaxed: unpark decides */
+        while (bits != 0) {
+            uint32_t index = i * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (unpark(s, index)) {
+                count_shared(&s->foreign, COUNT_WAKES, 1);
+                ck_ec32_inc(&s->workers[index].ec, &ec_mode);
+                return;
+            }
+            bits &= bits - 1;
+        }
+    }
+}
+
+void sched_notify(sched *s, bool worker_side) {
+    if (worker_side) {
+        port_fence_light(s->symmetric); /* pairs with the heavy fence in idle_park */
+    }
+    /* A worker's read is ordered by the fence pair. A foreign thread's push was a locked instruction: seq_cst puts
+     * this read after it in the order that the parker's read-modify-writes are in. */
+    uint64_t idle = worker_side ? load_relaxed(&s->idle) : load_seq_cst(&s->idle);
+    if (unlikely(searching_of(idle) == 0 && parked_of(idle) != 0)) {
+        wake_one(s);
+    }
+}
+
+void sched_nudge(sched *s) {
+    uint64_t idle = load_seq_cst(&s->idle); /* a look; the next one comes soon */
+    if (searching_of(idle) == 0 && parked_of(idle) != 0 &&
+        (work_visible(&s->workers[0]) || work_hidden(&s->workers[0]))) {
+        wake_one(s);
+    }
+}
+
+void sched_wake(sched *s, uint32_t index) {
+    uint64_t bit = UINT64_C(1) << (index % 64);
+    /* seq_cst: after the locked push to the inbox; the parker sets its bit before its last look */
+    if ((load_seq_cst(&s->parked[index / 64]) & bit) != 0) {
+        wake_parked(s, index);
+    }
+}
+
+void sched_stop(sched *s) {
+    store_seq_cst(&s->stopping, 1u); /* seq_cst: before the reads of the parked bits in sched_wake */
+    for (uint32_t i = 0; i < s->count; i++) {
+        sched_wake(s, i);
+    }
+}
+
+/* ---- searching and parking ----------------------------------------------------------------------------- */
+
+bool idle_search_begin(sched *s) {
+    uint64_t idle = load_relaxed(&s->idle); /* relaxed: the swap decides */
+    do {
+        if (searching_of(idle) * 2 >= s->count && searching_of(idle) != 0) {
+            return false;
+        }
+    } while (!cas_seq_cst(&s->idle, &idle, idle + SEARCHING_ONE)); /* seq_cst: publishers read it */
+    return true;
+}
+
+void idle_search_end(sched *s, bool found) {
+    uint64_t before = fetch_sub_seq_cst(&s->idle, SEARCHING_ONE); /* seq_cst: publishers read it */
+    CHECK(searching_of(before) > 0);
+    if (found && searching_of(before) == 1 && parked_of(before) != 0) {
+        wake_one(s);
+    }
+}
+
+/* Takes back the own bit, or, if a waker was faster, accepts its wake. Either way we are a searcher now. */
+static void leave_parked(worker *w) {
+    (void)unpark(w->sched, w->index);
+}
+
+void idle_park(worker *w, bool searching, int64_t limit) {
+    sched *s = w->sched;
+    uint32_t seen = ck_ec32_value(&w->ec);
+    uint64_t bit = UINT64_C(1) << (w->index % 64);
+    fetch_or_seq_cst(&s->parked[w->index / 64], bit); /* seq_cst: before the last look; see sched_wake */
+    uint64_t change = searching ? PARKED_ONE - SEARCHING_ONE : PARKED_ONE;
+    uint64_t before = fetch_add_seq_cst(&s->idle, change); /* seq_cst: pairs with sched_notify */
+    bool last = searching_of(before) == (searching ? 1u : 0u);
+    if (last) {
+        port_fence_heavy(s->symmetric); /* pairs with the light fence in sched_notify */
+    }
+    bool stay = load_seq_cst(&s->stopping) == 0 && inbox_empty(w) && !(last && work_visible(w));
+    if (stay) {
+        /* Only now: who arms a timer on our wheel and does not see our bit is seen by us. */
+        int64_t deadline = s->drv->deadline(w);
+        count_own(&w->count, COUNT_PARKS, 1);
+        ec_sleep(w, seen, limit < deadline ? limit : deadline);
+    }
+    leave_parked(w);
+}
+
+bool idle_all_parked(const sched *s) {
+    return parked_of(load_seq_cst(&s->idle)) == s->count; /* seq_cst: see event/monitor.c */
+}
+
+bool worker_quiet(worker *w, uint32_t starved) {
+    sched *s = w->sched;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (s->drv->deadline(&s->workers[i]) != PORT_NEVER) {
+            return false;
+        }
+    }
+    return parked_of(load_seq_cst(&s->idle)) + starved >= s->count; /* seq_cst: after the count of the starved */
+}

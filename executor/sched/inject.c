@@ -1,0 +1,138 @@
+/* The way in for threads that are no workers: a few stacks, pushed with one locked instruction, popped whole.
+ *
+ * Concurrency Kit's ck_stack with push_upmc and batch_pop_upmc: pops take everything, so there is no ABA. A batch
+ * comes out newest first and is reversed here. ck_ring is not used: its consumer side reads a slot before its swap,
+ * and its fences are too weak on some CPUs (0.7.1).
+ *
+ * The push is a locked instruction, a full fence on every CPU the library runs on in the sense of seq_cst
+ * read-modify-writes; sched_notify's read of the idle word comes after it. The parking worker's half is in idle.c. */
+#include "sched/sched.h"
+
+static inject_shard *shard_of(sched *s) {
+    return &s->inject[port_thread_hash() % SCHED_INJECT];
+}
+
+static ck_stack_entry_t *stack_head(const ck_stack_t *stack) {
+    return ck_pr_load_ptr(&stack->head);
+}
+
+/* Reverses a chain; *last receives its new end. */
+static runnable *reverse(ck_stack_entry_t *newest, runnable **last) {
+    ck_stack_entry_t *previous = NULL;
+    *last = (runnable *)(void *)newest;
+    while (newest != NULL) {
+        ck_stack_entry_t *next = newest->next;
+        newest->next = previous;
+        previous = newest;
+        newest = next;
+    }
+    return (runnable *)(void *)previous;
+}
+
+static runnable *pop_all(ck_stack_t *stack, runnable **last) {
+    if (stack_head(stack) == NULL) {
+        return NULL;
+    }
+    runnable *first = reverse(ck_stack_batch_pop_upmc(stack), last);
+    return first;
+}
+
+void sched_inject(sched *s, runnable *r) {
+    count_shared(&s->foreign, COUNT_INJECTED, 1);
+    port_tsan_release(r);
+    ck_stack_push_upmc(&shard_of(s)->stack, &r->link);
+    sched_notify(s, false);
+}
+
+bool inject_empty(const sched *s) {
+    for (uint32_t i = 0; i < SCHED_INJECT; i++) {
+        if (stack_head(&s->inject[i].stack) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Last resort when the ring cannot grow: back to where it came from, which needs no memory. */
+static void push_or_inject(worker *w, runnable *r) {
+    if (unlikely(!runq_push(&w->queue, r))) {
+        port_tsan_release(r);
+        ck_stack_push_upmc(&w->sched->inject[w->index % SCHED_INJECT].stack, &r->link);
+    }
+}
+
+bool inject_drain(worker *w) {
+    sched *s = w->sched;
+    bool any = false;
+    for (uint32_t i = 0; i < SCHED_INJECT; i++) {
+        runnable *last;
+        runnable *r = pop_all(&s->inject[(w->index + i) % SCHED_INJECT].stack, &last);
+        while (r != NULL) {
+            runnable *next = runnable_next(r);
+            port_tsan_acquire(r);
+            push_or_inject(w, r);
+            any = true;
+            r = next;
+        }
+    }
+    return any;
+}
+
+bool inbox_empty(const worker *w) {
+    return stack_head(&w->inbox) == NULL;
+}
+
+void worker_push_pinned(worker *w, runnable *r) {
+    r->link.next = NULL;
+    runnable *last = load_relaxed(&w->pinned_last); /* relaxed: the owner's list */
+    if (last == NULL) {
+        store_relaxed(&w->pinned_first, r);
+    } else {
+        last->link.next = &r->link;
+    }
+    store_relaxed(&w->pinned_last, r);
+}
+
+void inbox_drain(worker *w) {
+    runnable *last;
+    runnable *r = pop_all(&w->inbox, &last);
+    while (r != NULL) {
+        runnable *next = runnable_next(r);
+        port_tsan_acquire(r);
+        worker_push_pinned(w, r);
+        r = next;
+    }
+}
+
+static worker *worker_of(sched *s) {
+    worker *w = worker_current();
+    return w != NULL && w->sched == s ? w : NULL;
+}
+
+void sched_submit(sched *s, runnable *r) {
+    worker *w = worker_of(s);
+    if (w != NULL) {
+        worker_push(w, r);
+    } else {
+        sched_inject(s, r);
+    }
+}
+
+void sched_submit_pinned(sched *s, uint32_t index, runnable *r) {
+    worker *target = &s->workers[index];
+    if (worker_current() == target) {
+        worker_push_pinned(target, r);
+        return;
+    }
+    port_tsan_release(r);
+    ck_stack_push_upmc(&target->inbox, &r->link);
+    sched_wake(s, index);
+}
+
+void worker_push(worker *w, runnable *r) {
+    if (unlikely(!runq_push(&w->queue, r))) {
+        sched_inject(w->sched, r);
+        return;
+    }
+    sched_notify(w->sched, true);
+}

@@ -1,0 +1,143 @@
+/* A worker's private area: the batch it has claimed from its queue, and the hand-off slot.
+ *
+ * The owner works on it inside a section, without a locked instruction; a raider takes it over for a moment when the
+ * owner has been busy with one task for long, so that a long task hides nothing. See sched/worker.h for the biased
+ * lock, and docs/protocols/idle.md for why hidden work is always found in time. */
+#include "sched/private.h"
+
+#include "sched/sched.h"
+
+enum { HANDOFF_ROW = 3, QUIESCE_SPINS = 128 };
+
+void section_quiesce(const worker *w) {
+    uint32_t seen = load_acquire(&w->section); /* pairs with the release in section_leave */
+    for (uint32_t i = 0; (seen & 1) != 0; i++) {
+        if (i < QUIESCE_SPINS) {
+            port_cpu_relax();
+        } else {
+            port_thread_yield();
+        }
+        if (load_acquire(&w->section) != seen) { /* pairs with the release in section_leave */
+            return;
+        }
+    }
+}
+
+/* Enters the section with no raider inside. */
+static void enter(worker *w) {
+    section_enter(w);
+    while (unlikely(load_acquire(&w->raid) != 0)) { /* pairs with the release at the end of worker_raid */
+        section_leave(w);
+        lock_take(&w->raid_lock);
+        lock_release(&w->raid_lock);
+        section_enter(w);
+    }
+}
+
+static runnable *batch_pop(worker *w) {
+    uint32_t next = load_relaxed(&w->batch_next); /* relaxed: ours inside the section */
+    if (next == load_relaxed(&w->batch_end)) {
+        return NULL;
+    }
+    store_relaxed(&w->batch_next, next + 1);
+    return load_relaxed(&w->batch[next]);
+}
+
+/* The hand-off slot, unless it had its turns in a row: then its entry goes to *late, for the queue. */
+static runnable *handoff_pop(worker *w, runnable **late) {
+    runnable *r = load_relaxed(&w->handoff); /* relaxed: ours inside the section */
+    if (r == NULL) {
+        store_relaxed(&w->row, 0u);
+        return NULL;
+    }
+    store_relaxed(&w->handoff, NULL);
+    uint32_t row = load_relaxed(&w->row);
+    if (row >= HANDOFF_ROW) {
+        store_relaxed(&w->row, 0u);
+        *late = r;
+        return NULL;
+    }
+    store_relaxed(&w->row, row + 1);
+    return r;
+}
+
+/* Claims a run from the queue: the first is returned, the others become the batch. */
+static runnable *refill(worker *w) {
+    runnable *claimed[RUNQ_CLAIM];
+    uint32_t n = runq_claim(&w->queue, claimed);
+    if (n == 0) {
+        return NULL;
+    }
+    if (n > 1) {
+        enter(w);
+        for (uint32_t i = 1; i < n; i++) {
+            store_relaxed(&w->batch[i - 1], claimed[i]); /* relaxed: ours inside the section */
+        }
+        store_relaxed(&w->batch_next, 0u);
+        store_relaxed(&w->batch_end, n - 1);
+        section_leave(w);
+    }
+    return claimed[0];
+}
+
+runnable *private_take(worker *w) {
+    runnable *late = NULL;
+    runnable *r = NULL;
+    if (worker_hides(w)) {
+        enter(w);
+        r = handoff_pop(w, &late);
+        if (r == NULL) {
+            r = batch_pop(w);
+        }
+        section_leave(w);
+    }
+    if (late != NULL) {
+        worker_push(w, late);
+    }
+    return r != NULL ? r : refill(w);
+}
+
+void worker_handoff(worker *w, runnable *r) {
+    enter(w);
+    runnable *old = load_relaxed(&w->handoff); /* relaxed: ours inside the section */
+    store_relaxed(&w->handoff, r);
+    section_leave(w);
+    if (old != NULL) {
+        worker_push(w, old);
+    }
+}
+
+bool worker_hides(const worker *w) {
+    /* relaxed: a hint to thieves; exact for the owner, because raiders only take */
+    return load_relaxed(&w->handoff) != NULL ||
+           load_relaxed(&w->batch_next) != load_relaxed(&w->batch_end);
+}
+
+static uint32_t raid_take(worker *victim, runnable *out[RUNQ_CLAIM]) {
+    uint32_t next = load_relaxed(&victim->batch_next); /* relaxed: ours while raid is set */
+    uint32_t end = load_relaxed(&victim->batch_end);
+    uint32_t n = (end - next + 1) / 2;
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = load_relaxed(&victim->batch[next + i]);
+    }
+    store_relaxed(&victim->batch_next, next + n);
+    runnable *handoff = load_relaxed(&victim->handoff);
+    if (n == 0 && handoff != NULL) {
+        store_relaxed(&victim->handoff, NULL);
+        out[n++] = handoff;
+    }
+    return n;
+}
+
+uint32_t worker_raid(worker *victim, runnable *out[RUNQ_CLAIM]) {
+    if (!worker_hides(victim) || !lock_try(&victim->raid_lock)) {
+        return 0;
+    }
+    store_relaxed(&victim->raid, 1u); /* relaxed: ordered by the heavy fence */
+    port_fence_heavy(victim->symmetric); /* pairs with the light fence in section_enter */
+    section_quiesce(victim);
+    uint32_t n = raid_take(victim, out);
+    store_release(&victim->raid, 0u); /* pairs with the acquire in enter */
+    lock_release(&victim->raid_lock);
+    return n;
+}

@@ -1,0 +1,105 @@
+/* The scheduler: workers, the way in from outside, idling and waking.
+ *
+ * It knows runnables, not tasks. What a runnable means is the floor above: it supplies the functions under
+ * "upcalls" (resolved at link time, so that the hot path has no indirect call) and a driver for timers. */
+#ifndef BELAY_SCHED_SCHED_H
+#define BELAY_SCHED_SCHED_H
+
+#include "sched/worker.h"
+
+enum { SCHED_MAX_WORKERS = 256, SCHED_INJECT = 4, SCHED_HIDDEN_NS = 50000 };
+
+/* The scheduler's only view of timers and, later, of I/O. */
+typedef struct driver {
+    /* Makes due what is due on this worker's wheel. True if that made something runnable. */
+    bool (*poll)(worker *w);
+    /* When the worker must wake for its wheel; PORT_NEVER: need not. */
+    int64_t (*deadline)(worker *w);
+    /* A worker leaves idleness, or (armed) a timer was armed: the monitor should look after it. */
+    void (*busy)(struct sched *s, bool armed);
+} driver;
+
+typedef struct inject_shard {
+    _Alignas(64) ck_stack_t stack;
+} inject_shard;
+
+typedef struct sched {
+    worker *workers;   /* constant */
+    uint32_t count;    /* constant */
+    bool symmetric;    /* constant */
+    int64_t spin;      /* constant: nanoseconds of searching before parking */
+    const driver *drv; /* constant */
+    const allocator *alloc;
+    inject_shard inject[SCHED_INJECT];
+    counter_row foreign; /* shared row */
+
+    /* low 32 bits: workers parked; high 32: workers searching. See sched/idle.c. */
+    _Alignas(64) ATOMIC(uint64_t) idle;
+    ATOMIC(uint64_t) parked[SCHED_MAX_WORKERS / 64]; /* a bit per parked worker; who clears it owes a wake */
+    ATOMIC(uint32_t) stopping;
+} sched;
+
+/* ---- any thread ----------------------------------------------------------------------------------- */
+
+/* Makes r runnable from wherever the caller is: its own queue if the calling thread is a worker of s, else the
+ * injection queue. */
+void sched_submit(sched *s, runnable *r);
+/* The same for a task pinned to a worker. */
+void sched_submit_pinned(sched *s, uint32_t index, runnable *r);
+/* From a thread that is no worker of s. */
+void sched_inject(sched *s, runnable *r);
+/* Sees to it that a worker looks for work that was just made visible by a store of the caller's: free when
+ * somebody searches or nobody is parked. */
+void sched_notify(sched *s, bool worker_side);
+/* A second chance: wakes a worker if there is work that only parked workers could take. From the monitor. */
+void sched_nudge(sched *s);
+/* Wakes this worker if it is parked. */
+void sched_wake(sched *s, uint32_t index);
+
+/* ---- idling; worker threads ------------------------------------------------------------------------ */
+
+/* Tries to become a searcher: at most half the workers, at least one. */
+bool idle_search_begin(sched *s);
+/* found: the searcher has work; the last one wakes a successor. */
+void idle_search_end(sched *s, bool found);
+/* Parks the worker until it is woken, or until its next timer or the limit, unless work is seen on the last look.
+ * Returns as a searcher. `searching`: whether the caller is one. */
+void idle_park(worker *w, bool searching, int64_t limit);
+/* No worker runs anything. A hint. */
+bool idle_all_parked(const sched *s);
+
+/* ---- looking for work -------------------------------------------------------------------------------- */
+
+/* Moves everything injected to the worker's queue. True if there was something. */
+bool inject_drain(worker *w);
+bool inject_empty(const sched *s);
+/* Moves the inbox to the pinned list. */
+void inbox_drain(worker *w);
+bool inbox_empty(const worker *w);
+/* Steals from another worker: one to run, the rest to the own queue. Of workers busy with one task for longer than
+ * SCHED_HIDDEN_NS also what they hide. NULL: nothing found. */
+runnable *steal_any(worker *w, int64_t now);
+/* Is there anything a searcher could take? For the last look before parking, after the heavy fence. */
+bool work_visible(worker *w);
+/* Is there hidden work anywhere? Then park only for a while. */
+bool work_hidden(worker *w);
+
+bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const driver *drv,
+                const allocator *alloc);
+void sched_fini(sched *s);
+/* All workers will return NULL from worker_next soon. */
+void sched_stop(sched *s);
+
+/* ---- upcalls: implemented by the floors above ------------------------------------------------------- */
+
+/* Makes r runnable where it belongs (pinned or not). Any thread. */
+void upcall_submit(sched *s, runnable *r);
+/* Takes the oldest forked call of some fiber and makes it a runnable of this worker. NULL: none. */
+runnable *upcall_steal_fork(worker *w, worker *victim, bool force);
+/* The same from fibers that are suspended with forks pending. */
+runnable *upcall_steal_orphan(worker *w);
+/* Could upcall_steal_fork find something? hidden: only by force. */
+bool upcall_forks_visible(const worker *victim, bool *hidden);
+bool upcall_orphans_visible(const sched *s);
+
+#endif

@@ -1,0 +1,156 @@
+/* What a worker runs next.
+ *
+ * Order: hand-off slot, claimed batch, own queue; every LOOK_OUTSIDE picks, and whenever those are empty, also timers,
+ * the inbox of pinned tasks and the injection queue, so that a task that keeps respawning itself cannot keep them
+ * waiting. Then other workers. Then sleep. */
+#include "sched/private.h"
+#include "sched/sched.h"
+
+enum { LOOK_OUTSIDE = 61 };
+
+static runnable *pinned_take(worker *w) {
+    runnable *r = load_relaxed(&w->pinned_first); /* relaxed: the owner's list */
+    if (r != NULL) {
+        runnable *next = runnable_next(r);
+        store_relaxed(&w->pinned_first, next);
+        if (next == NULL) {
+            store_relaxed(&w->pinned_last, NULL);
+        }
+    }
+    return r;
+}
+
+/* Brings in what came from outside. */
+static void look_outside(worker *w) {
+    store_relaxed(&w->tick, 0u);
+    store_relaxed(&w->now, port_clock_coarse()); /* relaxed: own word */
+    (void)w->sched->drv->poll(w);
+    if (!inbox_empty(w)) {
+        inbox_drain(w);
+    }
+    if (!inject_empty(w->sched)) {
+        (void)inject_drain(w);
+    }
+}
+
+static runnable *take_own(worker *w) {
+    uint32_t tick = load_relaxed(&w->tick) + 1; /* relaxed: own word */
+    store_relaxed(&w->tick, tick);
+    if (unlikely(load_relaxed(&w->pinned_first) != NULL) && (tick & 1) != 0) {
+        return pinned_take(w);
+    }
+    runnable *r = private_take(w);
+    return r != NULL ? r : pinned_take(w);
+}
+
+runnable *worker_poll(worker *w) {
+    if (unlikely(load_relaxed(&w->tick) >= LOOK_OUTSIDE)) {
+        look_outside(w);
+    }
+    runnable *r = take_own(w);
+    if (unlikely(r == NULL)) {
+        look_outside(w);
+        r = take_own(w);
+    }
+    return r;
+}
+
+static bool stopping(const worker *w) {
+    return load_acquire(&w->sched->stopping) != 0; /* pairs with sched_stop */
+}
+
+/* Looks everywhere, for at most the configured time. */
+static runnable *search(worker *w) {
+    int64_t now = port_clock_now();
+    int64_t end = now + w->sched->spin;
+    for (;;) {
+        runnable *r = worker_poll(w);
+        if (r == NULL) {
+            r = steal_any(w, now);
+        }
+        if (r != NULL || stopping(w)) {
+            return r;
+        }
+        now = port_clock_now();
+        if (now >= end) {
+            return NULL;
+        }
+        port_cpu_relax();
+    }
+}
+
+/* Hidden work is looked at again when its owner has been busy for long. */
+static int64_t park_limit(worker *w) {
+    return work_hidden(w) ? port_clock_now() + SCHED_HIDDEN_NS : PORT_NEVER;
+}
+
+runnable *worker_next(worker *w) {
+    runnable *r = worker_poll(w);
+    if (likely(r != NULL) || stopping(w)) {
+        return stopping(w) ? NULL : r;
+    }
+    bool searching = idle_search_begin(w->sched);
+    while (!stopping(w)) {
+        r = searching ? search(w) : NULL;
+        if (r != NULL) {
+            break;
+        }
+        if (stopping(w)) {
+            break;
+        }
+        idle_park(w, searching, park_limit(w));
+        searching = true;
+    }
+    if (searching) {
+        idle_search_end(w->sched, r != NULL);
+    }
+    w->sched->drv->busy(w->sched, false);
+    return r;
+}
+
+bool worker_init(worker *w, sched *s, uint32_t index) {
+    w->sched = s;
+    w->index = index;
+    w->symmetric = s->symmetric;
+    init_plain(&w->rng, index * 2654435761u + 1u);
+    lock_init(&w->raid_lock);
+    ck_stack_init(&w->inbox);
+    ck_ec32_init(&w->ec, 0);
+    return runq_init(&w->queue, s->alloc);
+}
+
+void worker_fini(worker *w) {
+    runq_fini(&w->queue);
+}
+
+bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const driver *drv,
+                const allocator *alloc) {
+    CHECK(count >= 1 && count <= SCHED_MAX_WORKERS);
+    s->count = count;
+    s->symmetric = symmetric;
+    s->spin = spin;
+    s->drv = drv;
+    s->alloc = alloc;
+    for (uint32_t i = 0; i < SCHED_INJECT; i++) {
+        ck_stack_init(&s->inject[i].stack);
+    }
+    s->workers = mem_allocate(alloc, count * sizeof(worker), 64);
+    if (s->workers == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!worker_init(&s->workers[i], s, i)) {
+            sched_fini(s);
+            return false;
+        }
+    }
+    return true;
+}
+
+void sched_fini(sched *s) {
+    for (uint32_t i = 0; s->workers != NULL && i < s->count; i++) {
+        worker_fini(&s->workers[i]);
+    }
+    mem_release(s->alloc, s->workers, s->count * sizeof(worker), 64);
+    s->workers = NULL;
+}

@@ -1,0 +1,65 @@
+/* Fibers: the stacks that worker loops run on, and that a suspended task keeps.
+ *
+ * A worker's thread is always on some fiber whose outermost frame is the worker loop. The loop calls a task's body on its
+ * own stack. A task that suspends keeps the fiber, and the worker goes on with its loop on a spare; whoever resumes the
+ * task switches to the kept fiber, and its own, now idle in the loop, becomes a spare. So a task that never suspends
+ * costs no switch and no stack. The loop asks for the current worker after every call: it may have moved.
+ *
+ * What must happen only after a stack was left (making its task findable, giving it back) is the worker's `post`: the
+ * next stack does it first.
+ *
+ * The fiber is at the top of its own stack, so that a suspended task costs no memory beyond its pages. */
+#ifndef BELAY_TASK_FIBER_H
+#define BELAY_TASK_FIBER_H
+
+#include "mem/stack.h"
+#include "task/fork.h"
+#include "task/task.h"
+
+typedef struct fiber {
+    anchor home;              /* first: a suspended task's `home` */
+    port_fiber port;
+    stack memory;
+    ATOMIC(struct fiber *) next; /* in a worker's spares */
+    ATOMIC(struct fork_deque *) deque; /* attached at the first fork; own */
+    ATOMIC(uint32_t) ignored; /* own: waits refused to the task because it is cancelled */
+    fork_deque view;          /* forces the slow paths of fork and sync */
+    belay_fork_slot scratch;  /* own: for a fork or sync that has no slot */
+} fiber;
+
+/* What the fibers of one executor share. */
+typedef struct fiber_pool {
+    stack_pool *stacks;
+    sched *sched;
+    ATOMIC(uint32_t) starved; /* workers that have a task to start and no stack */
+} fiber_pool;
+
+/* The pool of the executor a worker belongs to; defined by the floor that owns executors. */
+fiber_pool *fiber_pool_of(const worker *w);
+
+/* Gives the worker a spare if it has none. False: no stack. */
+bool fiber_reserve(worker *w);
+/* Puts a fiber nobody runs on back among the spares, or gives its stack back. */
+void fiber_recycle(worker *w, fiber *f);
+/* Gives back the stacks of all spares. */
+void fiber_drop_spares(worker *w);
+
+/* Enters the worker loop from the thread's own stack; returns when the scheduler stops. */
+void fiber_run_worker(worker *w);
+
+/* Leaves the running task's fiber and runs something else; post(worker, arg) is called as soon as the fiber is left, on
+ * another stack, by the same thread. Returns when the task is resumed. The task has been set SUSPENDED. */
+void fiber_suspend(worker_post *post, void *arg);
+/* The same, with the runnable that the worker goes on with already taken; NULL: none. */
+void fiber_suspend_for(worker *w, runnable *next, worker_post *post, void *arg);
+
+/* Starts a task on the loop's stack: implemented by owner/run.c. */
+void task_run(worker *w, belay_task *t, fiber *f);
+/* Ends a task that cannot be started for want of a stack: implemented by owner/run.c. */
+void task_refuse(worker *w, belay_task *t);
+/* A fiber with forks outstanding is left or continued, and a deque goes back to the free list: owner/fork.c. */
+void forks_suspend(fork_deque *deque, sched *s);
+void forks_resume(fork_deque *deque, sched *s);
+void fork_deque_free(fiber_pool *pool, fork_deque *deque);
+
+#endif

@@ -1,0 +1,191 @@
+/* See task/wait.h for the protocol. */
+#include "task/wait.h"
+
+#include "task/fiber.h"
+#include "task/state.h"
+
+const char *wait_kind_text(wait_kind kind) {
+    static const char *const text[WAIT_KINDS] = {
+        [WAIT_FOR_SLEEP] = "sleep",        [WAIT_FOR_JOIN] = "join",
+        [WAIT_FOR_CLOSE] = "scope close",  [WAIT_FOR_SCOPE] = "scope wait",
+        [WAIT_FOR_ROOM] = "room in scope", [WAIT_FOR_SYNC] = "sync of a stolen fork",
+        [WAIT_FOR_TURN] = "its turn",      [WAIT_FOR_START] = "its start time"};
+    return (unsigned)kind < WAIT_KINDS ? text[kind] : NULL;
+}
+
+static atomic_u32 *word_of(waiter *w) {
+    return w->task != NULL ? &w->task->wait : &w->own;
+}
+
+bool wait_claim(atomic_u32 *word, wait_word result, bool *parked) {
+    uint32_t now = load_relaxed(word); /* relaxed: the swap decides */
+    do {
+        uint32_t base = now & WAIT_BASE;
+        if ((base != WAIT_ARMED && base != WAIT_PARKED) ||
+            (result == WAIT_CANCELED && (now & WAIT_DRAIN) != 0)) {
+            return false;
+        }
+        *parked = base == WAIT_PARKED;
+        /* seq_cst: release of what the waker did, acquire of the parked task, and in one order with the canceller's
+         * store before and the parker's swap (see the header) */
+    } while (!cas_seq_cst(word, &now, (now & ~(WAIT_NUMBER - 1u)) | (uint32_t)result));
+    return true;
+}
+
+static wait_word base_of(uint32_t word) {
+    return (wait_word)(word & WAIT_BASE);
+}
+
+/* The word of the next wait, or of none; only the waiter, while nobody can claim. */
+static void set_word(atomic_u32 *word, uint32_t flags) {
+    uint32_t number = load_relaxed(word) & ~(WAIT_NUMBER - 1u); /* relaxed: no claimer */
+    store_relaxed(word, number + (flags == WAIT_IDLE ? 0u : WAIT_NUMBER) + flags);
+}
+
+void waiter_init(waiter *w, belay_task *self, bool drain) {
+    list_init(&w->link);
+    list_init(&w->timer.link);
+    w->task = self;
+    worker *here = worker_current();
+    w->sched = self != NULL ? here->sched : NULL;
+    CHECK(self == NULL || here != NULL);
+    init_plain(&w->own, WAIT_IDLE);
+    /* relaxed: linking into the object's list, under its lock, publishes it */
+    set_word(word_of(w), WAIT_ARMED | (drain ? WAIT_DRAIN : 0u));
+}
+
+void waiter_cancel(waiter *w) {
+    set_word(word_of(w), WAIT_IDLE); /* nobody can reach the waiter */
+}
+
+bool waiter_wake(waiter *w) {
+    bool parked;
+    belay_task *t = w->task;
+    sched *s = w->sched;
+    if (!wait_claim(word_of(w), WAIT_OK, &parked)) {
+        return false;
+    }
+    if (t == NULL) {
+        port_futex_wake(&w->own.value, 1); /* w stays: the waiter needs the lock we hold to go */
+    } else if (parked) {
+        task_submit(s, t);
+    }
+    return true;
+}
+
+static runnable *fire_timeout(timer *t, due *d) {
+    (void)d;
+    belay_task *task = list_entry(t, waiter, timer)->task;
+    bool parked;
+    return wait_claim(&task->wait, WAIT_TIMEDOUT, &parked) && parked ? &task->run : NULL;
+}
+
+bool wait_take_back(belay_task *t, uint32_t parked, wait_word result) {
+    uint32_t word = (parked & ~(uint32_t)WAIT_BASE) | (uint32_t)result;
+    /* seq_cst: as in wait_claim; the number in the word makes sure that it is this wait */
+    return cas_seq_cst(&t->wait, &parked, word);
+}
+
+/* Cancelled between arming and parking? Then the task is ours again, unless somebody else claims it first. */
+static bool take_back_if_canceled(belay_task *t, uint32_t parked) {
+    return (parked & WAIT_DRAIN) == 0 && upcall_canceled(t) && wait_take_back(t, parked, WAIT_CANCELED);
+}
+
+/* Runs on another stack once the waiter's was left: from here on the task may be resumed. */
+static void park_task(worker *w, void *arg) {
+    belay_task *t = arg;
+    uint32_t armed = load_relaxed(&t->wait); /* relaxed: the swap decides */
+    uint32_t parked = armed + (WAIT_PARKED - WAIT_ARMED);
+    /* seq_cst: release of the saved stack to the claimer, and before the read of the cancel words: pairs with the
+     * canceller, which stores them and then reads this word */
+    if (base_of(armed) == WAIT_ARMED && cas_seq_cst(&t->wait, &armed, parked) &&
+        !take_back_if_canceled(t, parked)) {
+        return;
+    }
+    task_submit(w->sched, t);
+}
+
+static void block_task(waiter *w, belay_task *t, int64_t deadline, wait_kind kind) {
+    worker *here = worker_current();
+    fiber *f = load_relaxed(&here->fiber); /* relaxed: own word */
+    if (!state_has(t, STATE_LINKED)) {
+        upcall_link(t, &f->home);
+    }
+    if (deadline != PORT_NEVER) {
+        w->timer.fire = fire_timeout;
+        timer_arm(here->wheel, &w->timer, deadline);
+    }
+    count_own(&here->count, COUNT_SUSPENSIONS, 1);
+    store_release(&t->home, &f->home); /* pairs with readers of home after a claim */
+    state_suspend(t, kind);
+    fiber_suspend(park_task, t);
+    state_resume(t);
+    /* relaxed: our claimer's release was acquired with the runnable; the word changes no more */
+    if (deadline != PORT_NEVER && base_of(load_relaxed(&t->wait)) != WAIT_TIMEDOUT) {
+        (void)timer_disarm(&w->timer);
+    }
+}
+
+static void block_thread(waiter *w, int64_t deadline) {
+    for (;;) {
+        uint32_t now = load_acquire(&w->own); /* pairs with the claim in waiter_wake */
+        if (base_of(now) != WAIT_ARMED) {
+            return;
+        }
+        bool parked;
+        if (deadline != PORT_NEVER && port_clock_now() >= deadline &&
+            wait_claim(&w->own, WAIT_TIMEDOUT, &parked)) {
+            return;
+        }
+        port_futex_wait(&w->own.value, now, deadline);
+    }
+}
+
+/* Ends the wait before it begins, unless somebody has claimed it already. */
+static void give_up(waiter *w, wait_word result) {
+    bool parked;
+    (void)wait_claim(word_of(w), result, &parked);
+}
+
+wait_word waiter_block(waiter *w, int64_t deadline, wait_kind kind) {
+    belay_task *t = w->task;
+    atomic_u32 *word = word_of(w);
+    bool drain = (load_relaxed(word) & WAIT_DRAIN) != 0; /* relaxed: the bit is ours */
+    if (t != NULL && !drain && upcall_canceled(t)) {
+        give_up(w, WAIT_CANCELED);
+    } else if (deadline != PORT_NEVER && deadline <= port_clock_now()) {
+        give_up(w, WAIT_TIMEDOUT);
+    } else if (t != NULL) {
+        block_task(w, t, deadline, kind);
+    } else {
+        block_thread(w, deadline);
+    }
+    wait_word result = base_of(load_acquire(word)); /* pairs with the claim */
+    CHECK(result == WAIT_OK || result == WAIT_TIMEDOUT || result == WAIT_CANCELED);
+    set_word(word, WAIT_IDLE); /* claims need ARMED or PARKED */
+    return result;
+}
+
+uint32_t wait_park_unstarted(belay_task *t) {
+    /* relaxed: nobody can claim yet */
+    uint32_t word = (load_relaxed(&t->wait) & ~(WAIT_NUMBER - 1u)) + WAIT_NUMBER + WAIT_PARKED;
+    store_seq_cst(&t->wait, word); /* seq_cst: before the cancel words are read, as in park_task */
+    return word;
+}
+
+void wait_started(belay_task *t) {
+    set_word(&t->wait, WAIT_IDLE);
+}
+
+void task_submit(sched *s, belay_task *t) {
+    uint16_t pin = load_relaxed(&t->pin); /* relaxed: constant */
+    if (unlikely(pin != 0)) {
+        sched_submit_pinned(s, pin - 1u, &t->run);
+    } else {
+        sched_submit(s, &t->run);
+    }
+}
+
+void upcall_submit(sched *s, runnable *r) {
+    task_submit(s, task_of(r));
+}

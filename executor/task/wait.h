@@ -1,0 +1,86 @@
+/* Waiting: the one mechanism under every call that can suspend a task or park a foreign thread.
+ *
+ * A waiter lives on the stack of the one who waits. It is linked into the object's list under the object's lock. Whoever
+ * ends the wait first claims it by one compare-and-swap on the wait word; the waiter then takes itself out of wherever it
+ * still is (under the same locks), so no claim can come later: a source of wakes reaches a waiter only under a lock that
+ * the waiter takes before it goes. The one claimer without a lock, the worker that has just parked the task, names the
+ * wait by its number, because the task may have been resumed, and the record reused, in the meantime.
+ *
+ * The wait word (of the task; a foreign thread has one in its waiter):
+ *     IDLE -> ARMED          waiter_init, by the waiter, with the next number
+ *     ARMED -> PARKED        by the waiter's worker, once the stack is left
+ *     ARMED, PARKED -> x     a claim: x is OK, TIMEDOUT or CANCELED
+ *     ARMED, x -> IDLE       the waiter, awake
+ * A claim of ARMED needs no more: the waiter's worker will find it before it parks. A claim of PARKED makes the claimer
+ * the holder of the task: it must make it runnable. The DRAIN bit forbids claims by cancel.
+ *
+ * Against cancel: the step ARMED -> PARKED is a seq_cst read-modify-write, and then the cancel words are read. The
+ * canceller writes the cancel word, then (seq_cst) reads wait words. One of them sees the other. */
+#ifndef BELAY_TASK_WAIT_H
+#define BELAY_TASK_WAIT_H
+
+#include "event/wheel.h"
+#include "task/task.h"
+
+typedef enum wait_word {
+    WAIT_IDLE = 0,
+    WAIT_ARMED = 1,
+    WAIT_PARKED = 2,
+    WAIT_OK = 3,
+    WAIT_TIMEDOUT = 4,
+    WAIT_CANCELED = 5,
+    WAIT_BASE = 15,  /* mask of the above */
+    WAIT_DRAIN = 16,
+    WAIT_NUMBER = 32 /* from here up: counts a record's waits */
+} wait_word;
+
+/* For reports. */
+typedef enum wait_kind {
+    WAIT_FOR_NOTHING,
+    WAIT_FOR_SLEEP,
+    WAIT_FOR_JOIN,
+    WAIT_FOR_CLOSE,
+    WAIT_FOR_SCOPE,
+    WAIT_FOR_ROOM,
+    WAIT_FOR_SYNC,
+    WAIT_FOR_TURN,
+    WAIT_FOR_START,
+    WAIT_KINDS
+} wait_kind;
+
+const char *wait_kind_text(wait_kind kind);
+
+typedef struct waiter {
+    list link;             /* under the object's lock */
+    belay_task *task;      /* NULL: a foreign thread */
+    atomic_u32 own;        /* a foreign thread's wait word */
+    timer timer;
+    sched *sched;          /* the task's */
+} waiter;
+
+/* Arms. drain: cancel may not end this wait. */
+void waiter_init(waiter *w, belay_task *self, bool drain);
+/* Waits for a claim: OK, TIMEDOUT or CANCELED. Without a deadline: PORT_NEVER. The waiter is idle afterwards, but may
+ * still be linked in the object's list: the caller takes it out under the object's lock. */
+wait_word waiter_block(waiter *w, int64_t deadline, wait_kind kind);
+/* Not needed after all; the waiter was not linked anywhere, or the object's lock is held since. */
+void waiter_cancel(waiter *w);
+/* Ends the wait. Under the object's lock. False: somebody else has. */
+bool waiter_wake(waiter *w);
+
+/* Claims a task's wait for `result`. *parked: the caller now holds the task. */
+bool wait_claim(atomic_u32 *word, wait_word result, bool *parked);
+
+/* Puts a task that has not started up for claims: a deferred start. Returns the word, for wait_take_back. */
+uint32_t wait_park_unstarted(belay_task *t);
+/* Claims exactly the wait that was parked with this word, by the one who parked it. */
+bool wait_take_back(belay_task *t, uint32_t parked, wait_word result);
+/* It was claimed and starts. */
+void wait_started(belay_task *t);
+
+/* What waiter_block asks of the floor above: is a cancel effective for this task? Before a first suspension: link the
+ * task into its scope's shard. */
+bool upcall_canceled(const belay_task *t);
+void upcall_link(belay_task *t, anchor *a);
+
+#endif

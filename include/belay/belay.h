@@ -1,0 +1,16 @@
+/* All of belay's public headers. */
+#ifndef BELAY_BELAY_H
+#define BELAY_BELAY_H
+
+#include <belay/cancel.h>
+#include <belay/config.h>
+#include <belay/executor.h>
+#include <belay/fork.h>
+#include <belay/handle.h>
+#include <belay/observe.h>
+#include <belay/scope.h>
+#include <belay/status.h>
+#include <belay/task.h>
+#include <belay/time.h>
+
+#endif

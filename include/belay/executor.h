@@ -1,0 +1,68 @@
+/* The executor: worker threads, the registry of tasks and scopes, timers. Several fit in one process. */
+#ifndef BELAY_EXECUTOR_H
+#define BELAY_EXECUTOR_H
+
+#include <belay/config.h>
+#include <belay/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Creates an executor with its worker threads running. config NULL: all options from the environment
+ * and the defaults. Does not wait (it starts threads). From a foreign thread or a task.
+ *   BELAY_OK        *out is the executor; destroy it with belay_executor_destroy
+ *   BELAY_EINVAL    out is NULL, the config was not initialised, a field or (with strict) a variable is
+ *                   out of range, or the program was compiled against another layout
+ *   BELAY_ENOMEM    no memory, or no stack for the workers to start on
+ *   BELAY_EAGAIN    the system has no thread left
+ *   BELAY_ECHILD    in a forked child
+ * On failure *out is NULL, nothing remains, and the allocator hook has got everything back. */
+BELAY_API belay_status belay_executor_create(const belay_config *config, belay_executor **out);
+
+/* Ends an executor: seals its root scope (later spawns: BELAY_ESHUTDOWN), waits until `grace` for the
+ * tasks to end by themselves, cancels those that have not, and waits for them until `deadline`.
+ * Waits (drains). From a foreign thread only. Calling again continues where a timed call gave up; with
+ * grace 0 cancelling begins at once.
+ *   BELAY_OK        no task is left and none can come; the workers are parked
+ *   BELAY_EBUSY     the deadline passed with tasks alive, named through the log hook and by
+ *                   belay_snapshot; everything stays as it is
+ *   BELAY_EINVAL    NULL
+ *   BELAY_ECONTEXT  called from a worker thread
+ *   BELAY_ESTALE    destroyed
+ *   BELAY_ECHILD    in a forked child */
+BELAY_API belay_status belay_executor_shutdown(belay_executor *executor, belay_time grace,
+                                               belay_time deadline);
+
+/* Shuts down without a time limit (grace 0), stops the worker threads and frees everything. All
+ * handles become stale. The pointer must not be used afterwards. NULL is BELAY_OK.
+ * Waits (drains). From a foreign thread only. BELAY_ECONTEXT, BELAY_ECHILD: as above, nothing done;
+ * BELAY_EALREADY: another thread destroys it. */
+BELAY_API belay_status belay_executor_destroy(belay_executor *executor);
+
+/* The executor's root scope: lives from create to shutdown, does not fail fast, has no deadline. Tasks
+ * that belong to nothing smaller are spawned here and are joined at shutdown. The all-zero scope for
+ * NULL. Does not wait. Any thread, any context. */
+BELAY_API belay_scope belay_executor_root(const belay_executor *executor);
+
+/* The executor a task runs in. NULL for NULL. Does not wait. */
+BELAY_API belay_executor *belay_task_executor(const belay_task *self);
+
+/* Number of worker threads; 0 for NULL. Does not wait. Any thread. */
+BELAY_API uint32_t belay_executor_workers(const belay_executor *executor);
+
+/* Runs body as a task of the root scope and waits for its end: the bridge from main() into the
+ * executor. *outcome may be NULL. Waits. From a foreign thread only.
+ *   BELAY_OK        the task ended; *outcome says how (also when it failed)
+ *   others          as belay_spawn and belay_join; if the task was not accepted, arg stays the caller's */
+BELAY_API belay_status belay_executor_run(belay_executor *executor, belay_body *body, void *arg,
+                                          belay_outcome *outcome);
+
+/* Gives cached memory back to the system: warm stacks, empty slabs. Returns bytes given back, about.
+ * Does not wait. Any thread, any context. */
+BELAY_API size_t belay_executor_trim(belay_executor *executor);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

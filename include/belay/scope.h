@@ -1,0 +1,109 @@
+/* Scopes: the owners of tasks.
+ *
+ * A scope is opened by a task (or a foreign thread), tasks are spawned into it, and its opener closes it.
+ * Promise "ownership": when a close returns anything but BELAY_EBUSY, BELAY_EDEADLK, BELAY_ESTALE,
+ * BELAY_ECONTEXT, BELAY_ECHILD or BELAY_EINVAL, every task spawned into the scope, directly or below, has
+ * returned, and its argument has been destroyed.
+ *
+ * Scopes nest. The opener is inside its own scope from open to close: the scope's deadline and cancel
+ * reach its own waits too. One task's scopes close in the reverse order of opening. A task that returns
+ * with scopes open has them cancelled and drained, and is reported through the log hook. */
+#ifndef BELAY_SCOPE_H
+#define BELAY_SCOPE_H
+
+#include <belay/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum belay_failure_policy {
+    BELAY_FAIL_FAST = 0, /* the first error of a member cancels the scope, and close returns it */
+    BELAY_SUPERVISE = 1  /* members fail alone; close does not report their errors */
+} belay_failure_policy;
+
+/* Options of a scope; all zero is the default. Read during the call only, except the name. */
+typedef struct belay_scope_options {
+    const char *name;            /* for reports; kept by pointer */
+    belay_time deadline;         /* 0: none. When it passes the scope is cancelled with BELAY_ETIMEDOUT */
+    belay_failure_policy policy;
+    uint32_t cap;                /* 0: none. Tasks that may be alive in the scope at once */
+} belay_scope_options;
+
+/* Opens a scope inside the calling task's innermost one. Does not wait. From tasks only.
+ *   BELAY_OK        *out is the scope; the caller must close it
+ *   BELAY_EINVAL    out NULL, bad option
+ *   BELAY_ENOMEM    no memory, or max_scopes are open
+ *   BELAY_ECONTEXT  self is not the calling task
+ *   BELAY_ECHILD    in a forked child
+ * In a cancelled scope the new one is cancelled from the start: spawns into it are skipped. */
+#define belay_scope_open(self, options, out)                                                       \
+    belay_scope_open_from((self), (options), (out), BELAY_SITE)
+BELAY_API belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *options,
+                                             belay_scope *out, const char *site);
+
+/* Opens a scope in the executor's root, for a foreign thread, or for an object that tasks share. Any
+ * thread that is not inside it may close it (exactly one does). Does not wait. Any thread.
+ * As belay_scope_open, and BELAY_ESHUTDOWN while the executor shuts down. */
+#define belay_scope_open_root(executor, options, out)                                              \
+    belay_scope_open_root_from((executor), (options), (out), BELAY_SITE)
+BELAY_API belay_status belay_scope_open_root_from(belay_executor *executor,
+                                                  const belay_scope_options *options,
+                                                  belay_scope *out, const char *site);
+
+/* Refuses later spawns from everybody, members included: BELAY_ESHUTDOWN. Tasks inside go on.
+ * BELAY_OK, BELAY_EALREADY, BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any context. */
+BELAY_API belay_status belay_scope_seal(belay_scope scope);
+
+/* Cancels the scope and everything below it: waiting calls there return BELAY_ECANCELED from now on, tasks
+ * that have not started are skipped. Level-triggered: it stays cancelled. The first call's reason stays,
+ * and its code is what close reports: BELAY_OK ("we have what we need") closes with BELAY_OK.
+ * BELAY_OK (this call did it), BELAY_EALREADY, BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any
+ * context. */
+#define belay_scope_cancel(scope, code, text)                                                      \
+    belay_scope_cancel_from((scope), (code), (text), BELAY_SITE)
+BELAY_API belay_status belay_scope_cancel_from(belay_scope scope, belay_status code,
+                                               const char *text, const char *site);
+
+/* Waits until no task is left in the scope, without sealing it. Waits: a cancel point. Any number may
+ * wait, from tasks and foreign threads.
+ *   BELAY_OK         there was a moment without a task
+ *   BELAY_ETIMEDOUT  the deadline passed first
+ *   BELAY_ECANCELED  the caller is cancelled
+ *   BELAY_EDEADLK    the caller is a task inside the scope, other than its opener
+ *   BELAY_ESTALE, BELAY_ECONTEXT, BELAY_ECHILD */
+BELAY_API belay_status belay_scope_wait(belay_task *self, belay_scope scope);
+BELAY_API belay_status belay_scope_wait_until(belay_task *self, belay_scope scope,
+                                              belay_time deadline);
+
+/* Refuses outsiders' spawns, waits until every task has ended, and frees the scope. Drains: a cancelled
+ * caller stays until it is done (its tasks are cancelled with it), then hears of it.
+ *   BELAY_OK         all ended; no error, or the scope was cancelled with BELAY_OK
+ *   BELAY_ETIMEDOUT  the scope's own deadline cancelled it, and somebody noticed
+ *   BELAY_ECANCELED  it was cancelled from outside, and somebody noticed
+ *   other codes      the first error of a member (fail fast), or the code given to belay_scope_cancel
+ *   BELAY_EBUSY      (_until) the deadline passed with tasks alive: the scope stays closing, call again;
+ *                    belay_scope_stragglers names them
+ *   BELAY_EDEADLK    the caller is a task inside it, other than its opener; nothing was done
+ *   BELAY_EINVAL     the caller did not open it, or has younger scopes open; nothing was done
+ *   BELAY_EALREADY   another thread is closing it; nothing was done
+ *   BELAY_ESTALE     closed before
+ *   BELAY_ECONTEXT, BELAY_ECHILD */
+BELAY_API belay_status belay_scope_close(belay_task *self, belay_scope scope);
+BELAY_API belay_status belay_scope_close_until(belay_task *self, belay_scope scope,
+                                               belay_time deadline);
+
+/* Changes the scope's deadline; BELAY_NEVER removes it. BELAY_OK, BELAY_EALREADY (it is cancelled),
+ * BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any context. */
+BELAY_API belay_status belay_scope_set_deadline(belay_scope scope, belay_time deadline);
+
+/* The innermost scope the task is in. All zero for NULL. Only the running task. Does not wait. */
+BELAY_API belay_scope belay_scope_current(belay_task *self);
+
+/* Tasks alive in the scope itself (not below); a snapshot. BELAY_OK, BELAY_EINVAL, BELAY_ESTALE. */
+BELAY_API belay_status belay_scope_count(belay_scope scope, uint64_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

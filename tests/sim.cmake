@@ -1,0 +1,18 @@
+# The scenarios of the simulated port: one program, one test for each file in scenarios/.
+#     sim_scenarios [--seeds N] [--seed S] [NAME...]
+set(BELAY_SIM_SEEDS 2000 CACHE STRING "Schedules that each scenario runs as a test")
+file(GLOB scenario_sources CONFIGURE_DEPENDS sim/scenarios/*.c)
+if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/sim/scenarios_main.c)
+    return()
+endif()
+
+add_executable(sim_scenarios sim/scenarios_main.c ${scenario_sources})
+target_include_directories(sim_scenarios PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/sim)
+target_link_libraries(sim_scenarios PRIVATE belay_sim)
+set_target_properties(sim_scenarios PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+
+foreach(source IN LISTS scenario_sources)
+    cmake_path(GET source STEM name)
+    belay_add_test(sim/scenario/${name} sim
+                   sim_scenarios --seeds ${BELAY_SIM_SEEDS} --seed 1 ${name})
+endforeach()
