@@ -111,16 +111,13 @@ static belay_status finish(belay_task *self, scope *s) {
 
 static belay_status close_scope(belay_task *self, scope *s, int64_t deadline) {
     lock_take(&s->lock);
-    deadline_disarm(s);
-    wait_word result = drain_scope(self, s, deadline);
-    if (result != WAIT_OK) {
+    if (drain_scope(self, s, deadline) != WAIT_OK) {
         s->closing = false;
-        if (load_relaxed(&s->cancel) == 0) { /* relaxed: under the lock; a cancelled scope needs no deadline */
-            deadline_arm(s, s->deadline_at);
-        }
         lock_release(&s->lock);
         return BELAY_EBUSY;
     }
+    s->ended = true;
+    deadline_disarm(s); /* if it fires now it has pinned the scope, and finish waits for it */
     lock_release(&s->lock);
     detach(self, s);
     return finish(self, s);

@@ -47,7 +47,7 @@ void deadline_arm(scope *s, belay_time at) {
 void deadline_disarm(scope *s) {
     if (s->armed) {
         s->armed = false;
-        (void)timer_disarm(&s->deadline); /* if it fires now, it has pinned the scope */
+        (void)timer_disarm(&s->deadline);
     }
 }
 
@@ -70,6 +70,7 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     s->failure = BELAY_OK;
     s->inherited = false;
     s->closing = false;
+    s->ended = false;
     s->armed = false;
     s->deadline.fire = fire_deadline;
     s->deadline.after = after_deadline;
@@ -263,7 +264,7 @@ belay_status belay_scope_set_deadline(belay_scope h, belay_time deadline) {
     belay_status status = load_relaxed(&s->cancel) != 0 ? BELAY_EALREADY : BELAY_OK; /* relaxed: under the lock */
     if (status == BELAY_OK && s->armed && !timer_disarm(&s->deadline)) {
         status = BELAY_EALREADY; /* it fires now */
-    } else if (status == BELAY_OK && !s->closing) {
+    } else if (status == BELAY_OK && !s->ended) {
         deadline_arm(s, deadline);
     }
     lock_release(&s->lock);

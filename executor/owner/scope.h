@@ -48,6 +48,7 @@ typedef struct scope {
     belay_status failure;           /* the first member's error */
     bool inherited;                 /* the reason came from an ancestor */
     bool closing;                   /* somebody is in close */
+    bool ended;                     /* it was empty in close: no deadline is armed any more */
     bool armed;                     /* the deadline's timer is */
     timer deadline;
     belay_time deadline_at;

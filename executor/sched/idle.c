@@ -39,12 +39,13 @@ static int ec_gettime(const struct ck_ec_ops *ops, struct timespec *out) {
     return 0;
 }
 
+/* ck_ec cuts a wait into slices with deadlines of its own, for single producers whose wakes may be late, and looks at
+ * the caller's deadline only between them. Ours are never late: one slice, to the caller's deadline. */
 static void ec_wait32(const struct ck_ec_wait_state *state, const uint32_t *word, uint32_t expected,
-                      const struct timespec *deadline) {
+                      const struct timespec *slice) {
     (void)state;
-    int64_t until = deadline == NULL ? PORT_NEVER
-                                     : (int64_t)deadline->tv_sec * 1000000000 + deadline->tv_nsec;
-    port_futex_wait(word, expected, until);
+    (void)slice;
+    port_futex_wait(word, expected, load_relaxed(&worker_current()->park_until)); /* relaxed: own word */
 }
 
 static void ec_wake32(const struct ck_ec_ops *ops, const uint32_t *word) {
@@ -54,11 +55,11 @@ static void ec_wake32(const struct ck_ec_ops *ops, const uint32_t *word) {
 
 static const struct ck_ec_ops ec_ops = {
     .gettime = ec_gettime, .wait32 = ec_wait32, .wake32 = ec_wake32,
-    /* The worker has spun already; and no backing off by timeouts, which only single producers need. */
-    .busy_loop_iter = 1, .initial_wait_ns = 1000000000};
+    .busy_loop_iter = 1 /* the worker has spun already */};
 static const struct ck_ec_mode ec_mode = {.ops = &ec_ops, .single_producer = false};
 
 static void ec_sleep(worker *w, uint32_t seen, int64_t deadline) {
+    store_relaxed(&w->park_until, deadline); /* relaxed: own word */
     if (deadline == PORT_NEVER) {
         ck_ec32_wait(&w->ec, &ec_mode, seen, NULL);
         return;

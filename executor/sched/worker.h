@@ -56,6 +56,7 @@ typedef struct worker {
     ATOMIC(int64_t) now;      /* own: a recent coarse clock reading */
     ATOMIC(uint64_t) starved_turn;      /* own: see task/fiber.c */
     ATOMIC(uint32_t) starved_tries;     /* own */
+    ATOMIC(int64_t) park_until;         /* own */
     ATOMIC(worker_post *) post;                     /* own: what the next stack does first */
     ATOMIC(void *) post_arg;                        /* own */
 
