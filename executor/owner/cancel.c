@@ -236,11 +236,6 @@ belay_status belay_task_cancel_from(belay_task_handle task, belay_status code, c
 
 /* ---- how tasks see it ------------------------------------------------------------------------------------------------ */
 
-bool task_canceled(const belay_task *t) {
-    /* relaxed: a poll; who goes on to the reason reads the word again with acquire */
-    return (load_relaxed(&t->cancel) | load_relaxed(&load_relaxed(&t->inner)->cancel)) != 0;
-}
-
 bool upcall_canceled(const belay_task *t) {
     return task_canceled(t);
 }

@@ -55,27 +55,6 @@ bool count_is(const scope *s, uint32_t generation) {
     return word_generation(word) == generation && (word & DEAD) == 0;
 }
 
-static int64_t local_add(scope *s, int64_t n) {
-    int64_t local = load_relaxed(&s->local) + n; /* relaxed: ours inside the section */
-    store_relaxed(&s->local, local);
-    return local;
-}
-
-/* Changes the private count if this worker is the scope's home (and the generation is right). */
-static bool at_home(worker *w, scope *s, uint32_t generation, int64_t n) {
-    if (w == NULL || load_relaxed(&s->home) != w->index + 1) { /* relaxed: looked at again inside */
-        return false;
-    }
-    section_enter(w);
-    /* relaxed: ordered against count_unbias by the fence pair */
-    bool home = load_relaxed(&s->home) == w->index + 1 && count_generation(s) == generation;
-    if (home) {
-        (void)local_add(s, n);
-    }
-    section_leave(w);
-    return home;
-}
-
 static belay_status enter_shared(scope *s, uint32_t generation, bool member) {
     uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
     do {
@@ -90,16 +69,13 @@ static belay_status enter_shared(scope *s, uint32_t generation, bool member) {
 }
 
 belay_status count_enter(worker *w, scope *s, uint32_t generation, bool member) {
-    if (likely(at_home(w, s, generation, 1))) {
+    if (likely(count_at_home(w, s, generation, 1))) {
         return BELAY_OK;
     }
     return enter_shared(s, generation, member);
 }
 
-void count_leave(worker *w, scope *s) {
-    if (likely(at_home(w, s, count_generation(s), -1))) {
-        return;
-    }
+void count_leave_shared(scope *s) {
     /* acq_rel: what the task did comes before what the closer does next */
     uint64_t before = fetch_sub_acq_rel(&s->word, UINT64_C(1));
     CHECK((before & COUNT_MASK) != 0);

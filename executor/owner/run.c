@@ -136,8 +136,8 @@ static void drop_argument(belay_executor *ex, worker *w, belay_task *t, ending e
     belay_drop *drop = t->v.drop;
     if (drop != NULL) {
         drop(t->arg);
+        count_here(ex, w, COUNT_DROPPED);
     }
-    count_here(ex, w, COUNT_DROPPED);
     t->v.end = e;
 }
 
@@ -177,7 +177,7 @@ static void task_finish(worker *w, belay_task *t, ending e) {
 
 /* ---- starting ----------------------------------------------------------------------------------------------------------- */
 
-static void begin(worker *w, belay_task *t, fiber *f) {
+static inline void begin(worker *w, belay_task *t, fiber *f) {
     fork_deque *deque = load_relaxed(&f->deque); /* relaxed: own words, all */
     store_relaxed(&t->fork, deque != NULL ? deque : &f->view);
     if (deque != NULL) {
@@ -190,42 +190,90 @@ static void begin(worker *w, belay_task *t, fiber *f) {
     state_start(t);
 }
 
-static ending run_body(belay_task *t) {
-    belay_body *body = t->u.body;
-    t->u.result_drop = NULL;
-    belay_status status = body(t, t->arg);
-    forks_finish(t);
-    scope_close_left(t);
-    if (unlikely(state_has(t, STATE_LOST_FORK))) {
-        status = BELAY_ENOMEM;
+/* What a body may leave behind: forks, scopes. */
+static inline void clean_up(belay_task *t) {
+    const fork_deque *d = load_relaxed(&t->fork); /* relaxed: own, all */
+    if (unlikely(d->capacity != 0 || d->lost != 0)) {
+        forks_finish(t);
     }
-    ending e = judge(t, status, false);
-    e.has_result = t->result != NULL || t->u.result_drop != NULL;
-    return e;
+    if (unlikely(load_relaxed(&t->inner) != load_relaxed(&t->scope))) {
+        scope_close_left(t);
+    }
 }
 
-void task_run(worker *w, belay_task *t, fiber *f) {
-    if (unlikely(load_relaxed(&t->home) != NULL)) { /* relaxed: own */
-        deferred_end(executor_of_sched(w->sched), w, t);
+/* The usual end: success, and nobody and nothing to tell. False: not so. */
+static inline bool finish_fast(belay_task *t, belay_status status) {
+    const uint32_t special = STATE_HANDLE | STATE_LINKED | STATE_LOST_FORK;
+    scope *s = load_relaxed(&t->scope); /* relaxed: own, all */
+    if (unlikely(status != BELAY_OK || state_has(t, special) || t->v.drop != NULL || t->result != NULL ||
+                 t->u.result_drop != NULL || load_relaxed(&t->cancel) != 0 || s->cap != 0)) {
+        return false;
     }
-    begin(w, t, f);
-    if (unlikely(state_has(t, STATE_FORK))) {
-        fork_run_stolen(t);
-        store_relaxed(&worker_current()->task, NULL);
-        return;
-    }
-    ending e;
-    if (unlikely(task_canceled(t)) && !state_has(t, STATE_RUN_CANCELED)) {
-        cancel_noticed(t);
-        t->u.result_drop = NULL;
-        e = judge(t, BELAY_ECANCELED, true);
-    } else {
-        e = run_body(t);
-    }
-    w = worker_current(); /* the body may have moved */
+    worker *w = worker_current(); /* the body may have moved */
+    belay_executor *ex = s->executor;
+    count_own(&w->count, COUNT_VALUE, 1);
+    count_leave(w, s);
+    state_free(t);
+    slab_give(&ex->tasks, &w->tasks, t);
+    store_relaxed(&w->task, NULL);
+    return true;
+}
+
+/* Any end. */
+static void finish(belay_task *t, ending e) {
+    worker *w = worker_current(); /* the body may have moved */
     state_finish(t);
     task_finish(w, t, e);
     store_relaxed(&w->task, NULL); /* relaxed: own word */
+}
+
+static void skip(belay_task *t) {
+    cancel_noticed(t);
+    t->u.result_drop = NULL;
+    finish(t, judge(t, BELAY_ECANCELED, true));
+}
+
+static void run_body(belay_task *t) {
+    belay_body *body = t->u.body;
+    t->u.result_drop = NULL;
+    belay_status status = body(t, t->arg);
+    clean_up(t);
+    if (likely(finish_fast(t, status))) {
+        return;
+    }
+    ending e = judge(t, state_has(t, STATE_LOST_FORK) ? BELAY_ENOMEM : status, false);
+    e.has_result = t->result != NULL || t->u.result_drop != NULL;
+    finish(t, e);
+}
+
+/* Not a plain new task: a stolen fork, one with a start time, a cancelled one. True: it is done. */
+static bool run_special(worker *w, belay_task *t, fiber *f) {
+    if (load_relaxed(&t->home) != NULL) { /* relaxed: own */
+        deferred_end(executor_of_sched(w->sched), w, t);
+    }
+    begin(w, t, f);
+    if (state_has(t, STATE_FORK)) {
+        fork_run_stolen(t);
+        store_relaxed(&worker_current()->task, NULL); /* relaxed: own word */
+        return true;
+    }
+    if (task_canceled(t) && !state_has(t, STATE_RUN_CANCELED)) {
+        skip(t);
+        return true;
+    }
+    return false;
+}
+
+void task_run(worker *w, belay_task *t, fiber *f) {
+    /* relaxed: own */
+    if (unlikely(load_relaxed(&t->home) != NULL || state_has(t, STATE_FORK) || task_canceled(t))) {
+        if (run_special(w, t, f)) {
+            return;
+        }
+    } else {
+        begin(w, t, f);
+    }
+    run_body(t);
 }
 
 void task_refuse(worker *w, belay_task *t) {

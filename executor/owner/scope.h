@@ -65,10 +65,30 @@ static inline uint32_t count_generation(const scope *s) {
     return load_relaxed(&s->generation); /* relaxed: constant for who may look; else compared again with the word */
 }
 
+/* Changes the private count if this worker is the scope's home (and the generation is right): no locked instruction. */
+static inline bool count_at_home(worker *w, scope *s, uint32_t generation, int64_t n) {
+    if (w == NULL || load_relaxed(&s->home) != w->index + 1) { /* relaxed: looked at again inside */
+        return false;
+    }
+    section_enter(w);
+    /* relaxed, all: ordered against count_unbias by the fence pair; `local` is ours inside the section */
+    bool home = load_relaxed(&s->home) == w->index + 1 && count_generation(s) == generation;
+    if (likely(home)) {
+        owner_add(&s->local, n);
+    }
+    section_leave(w);
+    return home;
+}
+
 /* One more task. member: the caller is inside the scope. BELAY_OK, BELAY_ESTALE, BELAY_ESHUTDOWN. */
 belay_status count_enter(worker *w, scope *s, uint32_t generation, bool member);
 /* One less; the last access to the scope unless the caller holds it otherwise. */
-void count_leave(worker *w, scope *s);
+void count_leave_shared(scope *s);
+static inline void count_leave(worker *w, scope *s) {
+    if (!count_at_home(w, s, count_generation(s), -1)) {
+        count_leave_shared(s);
+    }
+}
 /* Raises the count of an open scope however it is sealed; to keep it. False: stale. */
 bool count_pin(scope *s, uint32_t generation);
 /* The same for who knows that it is open (holds its lock or the parent's, or is inside). */
@@ -112,7 +132,10 @@ void cancel_inherit(scope *s, belay_task *opener);
 /* The task (inside s and above) was told: marks all cancelled scopes it is in. */
 void cancel_noticed(const belay_task *t);
 /* Is t, or a scope it is in, cancelled? */
-bool task_canceled(const belay_task *t);
+static inline bool task_canceled(const belay_task *t) {
+    /* relaxed: a poll; who goes on to the reason reads the word again with acquire */
+    return (load_relaxed(&t->cancel) | load_relaxed(&load_relaxed(&t->inner)->cancel)) != 0;
+}
 /* A waiting call of t was refused because of a cancel: books it; now and then lets others run. */
 void cancel_refused(belay_task *t);
 /* Frees the reason of a task that was cancelled itself. */

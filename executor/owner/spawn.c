@@ -50,7 +50,7 @@ static uint32_t born_now(worker *w) {
 }
 
 /* Fills a record that nobody knows yet. */
-static void fill(belay_task *t, scope *s, worker *w, const request *r) {
+static inline void fill(belay_task *t, scope *s, worker *w, const request *r) {
     const belay_task_options *o = r->options;
     /* relaxed, all: the queue publishes them; racy readers of the slot check what they find */
     store_relaxed(&t->inner, s);
@@ -171,42 +171,20 @@ static belay_status spawn_into(belay_executor *ex, scope *s, uint32_t generation
 }
 
 /* The caller's innermost scope needs no search, and no guest. */
-static belay_status spawn_inner(belay_scope h, const request *r, bool *done) {
-    scope *s = load_relaxed(&r->self->inner); /* relaxed: own */
-    belay_executor *ex = s->executor;
-    uint32_t generation = count_generation(s);
-    *done = s->number == h.slot && ex->number == h.executor &&
-            scope_handle(ex, s).generation == h.generation;
-    return *done ? spawn_into(ex, s, generation, r) : BELAY_OK;
+static scope *inner_if(const belay_task *self, belay_scope h) {
+    scope *s = load_relaxed(&self->inner); /* relaxed: own */
+    bool same = s->number == h.slot && s->executor->number == h.executor &&
+                scope_handle(s->executor, s).generation == h.generation;
+    return same ? s : NULL;
 }
 
-static belay_status spawn(belay_scope h, request *r) {
-    if (unlikely(port_forked())) {
-        return BELAY_ECHILD;
-    }
-    if (unlikely(r->self != NULL && !is_current(r->self))) {
-        return BELAY_ECONTEXT;
-    }
-    worker *w = worker_current();
-    if (r->options == NULL) {
-        r->options = &no_options;
-    }
-    if (likely(r->self != NULL && r->options == &no_options && r->body != NULL)) {
-        bool done;
-        belay_status status = spawn_inner(h, r, &done);
-        if (likely(done)) {
-            return status;
-        }
-    }
+static belay_status spawn_anywhere(belay_scope h, const request *r) {
     belay_executor *ex = registry_open(h.executor, h.generation);
     if (ex == NULL) {
         return BELAY_ESTALE;
     }
     scope *s = scope_at(ex, h);
-    belay_status status = r->body == NULL ? BELAY_EINVAL
-                          : s == NULL     ? BELAY_ESTALE
-                                          : check_options(ex, w != NULL && w->sched == &ex->sched ? w : NULL,
-                                                          r->options);
+    belay_status status = s == NULL ? BELAY_ESTALE : check_options(ex, worker_in(ex), r->options);
     if (status == BELAY_OK) {
         status = spawn_into(ex, s, (uint32_t)(h.generation & SLOT_GENERATION), r);
     }
@@ -214,26 +192,60 @@ static belay_status spawn(belay_scope h, request *r) {
     return status;
 }
 
-static belay_status spawn_or_clear(belay_scope h, request *r) {
-    belay_status status = spawn(h, r);
-    if (unlikely(status != BELAY_OK) && r->out != NULL) {
+static belay_status spawn(belay_scope h, const request *r) {
+    if (r->out != NULL) {
         *r->out = (belay_task_handle){0};
     }
-    return status;
+    if (unlikely(port_forked())) {
+        return BELAY_ECHILD;
+    }
+    if (unlikely(r->self != NULL && !is_current(r->self))) {
+        return BELAY_ECONTEXT;
+    }
+    return r->body == NULL ? BELAY_EINVAL : spawn_anywhere(h, r);
+}
+
+/* The usual case: a task spawns into its innermost scope, whose home is this worker, without options or a handle.
+ * False: it is not that case, and nothing was done. */
+static inline bool spawn_fast(belay_task *self, belay_scope h, belay_body *body, void *arg,
+                              const char *site) {
+    worker *w = worker_current();
+    /* relaxed: own words */
+    if (unlikely(w == NULL || load_relaxed(&w->task) != self || body == NULL || port_forked())) {
+        return false;
+    }
+    scope *s = inner_if(self, h);
+    if (unlikely(s == NULL || !count_at_home(w, s, count_generation(s), 1))) {
+        return false;
+    }
+    belay_task *t = slab_take(&s->executor->tasks, &w->tasks);
+    if (unlikely(t == NULL)) {
+        count_leave(w, s);
+        return false;
+    }
+    const request r = {.body = body, .arg = arg, .options = &no_options, .site = site};
+    fill(t, s, w, &r);
+    count_own(&w->count, COUNT_SPAWNED, 1);
+    state_born(t, PHASE_QUEUED, 0);
+    worker_push(w, &t->run);
+    return true;
 }
 
 belay_status belay_spawn_from(belay_task *self, belay_scope h, belay_body *body, void *arg,
                               const belay_task_options *given, belay_task_handle *out,
                               const char *site) {
-    request r = {self, body, arg, given, out, site, true};
-    return spawn_or_clear(h, &r);
+    if (likely(given == NULL && out == NULL && self != NULL && spawn_fast(self, h, body, arg, site))) {
+        return BELAY_OK;
+    }
+    const request r = {self, body, arg, given != NULL ? given : &no_options, out, site, true};
+    return spawn(h, &r);
 }
 
 belay_status belay_try_spawn_from(belay_task *self, belay_scope h, belay_body *body, void *arg,
                                   const belay_task_options *given, belay_task_handle *out,
                                   const char *site) {
-    request r = {self, body, arg, given, out, site, false};
-    return spawn_or_clear(h, &r);
+    const request r = {self, body, arg, given != NULL ? given : &no_options, out, site, false};
+    return spawn(h, &r);
 }
 
 belay_status belay_spawn_at_from(belay_task *self, belay_scope h, belay_time when,
@@ -241,6 +253,6 @@ belay_status belay_spawn_at_from(belay_task *self, belay_scope h, belay_time whe
                                  belay_task_handle *out, const char *site) {
     belay_task_options o = given != NULL ? *given : no_options;
     o.start_at = when;
-    request r = {self, body, arg, &o, out, site, true};
-    return spawn_or_clear(h, &r);
+    const request r = {self, body, arg, &o, out, site, true};
+    return spawn(h, &r);
 }

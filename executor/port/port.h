@@ -56,7 +56,7 @@ void port_current_set(void *current);
 /* True in a process forked while an executor existed, until port_forked_clear()
  * (async-signal-safe). The first call of port_fork_watch() installs the detection. */
 void port_fork_watch(void);
-bool port_forked(void);
+static inline bool port_forked(void);
 void port_forked_clear(void);
 
 /* ---- clock and randomness -------------------------------------------------------------------- */

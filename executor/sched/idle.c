@@ -104,15 +104,19 @@ static void wake_one(sched *s) {
     }
 }
 
+void sched_notify_seen(sched *s, uint64_t idle) {
+    if (searching_of(idle) == 0 && parked_of(idle) != 0) {
+        wake_one(s);
+    }
+}
+
 void sched_notify(sched *s, bool worker_side) {
     if (worker_side) {
-        port_fence_light(s->symmetric); /* pairs with the heavy fence in idle_park */
-    }
-    /* A worker's read is ordered by the fence pair. A foreign thread's push was a locked instruction: seq_cst puts
-     * this read after it in the order that the parker's read-modify-writes are in. */
-    uint64_t idle = worker_side ? load_relaxed(&s->idle) : load_seq_cst(&s->idle);
-    if (unlikely(searching_of(idle) == 0 && parked_of(idle) != 0)) {
-        wake_one(s);
+        sched_notify_worker(s);
+    } else {
+        /* seq_cst: the caller's push was a locked instruction; this read comes after it in the order that the
+         * parker's read-modify-writes are in */
+        sched_notify_seen(s, load_seq_cst(&s->idle));
     }
 }
 

@@ -128,11 +128,3 @@ void sched_submit_pinned(sched *s, uint32_t index, runnable *r) {
     ck_stack_push_upmc(&target->inbox, &r->link);
     sched_wake(s, index);
 }
-
-void worker_push(worker *w, runnable *r) {
-    if (unlikely(!runq_push(&w->queue, r))) {
-        sched_inject(w->sched, r);
-        return;
-    }
-    sched_notify(w->sched, true);
-}

@@ -34,15 +34,6 @@ static void enter(worker *w) {
     }
 }
 
-static runnable *batch_pop(worker *w) {
-    uint32_t next = load_relaxed(&w->batch_next); /* relaxed: ours inside the section */
-    if (next == load_relaxed(&w->batch_end)) {
-        return NULL;
-    }
-    store_relaxed(&w->batch_next, next + 1);
-    return load_relaxed(&w->batch[next]);
-}
-
 /* The hand-off slot, unless it had its turns in a row: then its entry goes to *late, for the queue. */
 static runnable *handoff_pop(worker *w, runnable **late) {
     runnable *r = load_relaxed(&w->handoff); /* relaxed: ours inside the section */
@@ -80,17 +71,14 @@ static runnable *refill(worker *w) {
     return claimed[0];
 }
 
-runnable *private_take(worker *w) {
+runnable *private_take_slow(worker *w) {
     runnable *late = NULL;
-    runnable *r = NULL;
-    if (worker_hides(w)) {
-        enter(w);
-        r = handoff_pop(w, &late);
-        if (r == NULL) {
-            r = batch_pop(w);
-        }
-        section_leave(w);
+    enter(w);
+    runnable *r = handoff_pop(w, &late);
+    if (r == NULL) {
+        r = private_batch_pop(w);
     }
+    section_leave(w);
     if (late != NULL) {
         worker_push(w, late);
     }

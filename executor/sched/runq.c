@@ -49,26 +49,19 @@ static runq_ring *grow(runq *q, runq_ring *old, uint64_t head, uint64_t tail) {
     return ring;
 }
 
-bool runq_push(runq *q, runnable *r) {
+bool runq_push_full(runq *q, runnable *r) {
     uint64_t tail = load_relaxed(&q->tail); /* relaxed: the owner's own words */
     runq_ring *ring = load_relaxed(&q->ring);
-    if (unlikely(tail - load_relaxed(&q->head_seen) >= ring->capacity)) {
-        /* acquire: pairs with the takers' swap: they have read the entries we may now overwrite */
-        uint64_t head = load_acquire(&q->head);
-        store_relaxed(&q->head_seen, head);
-        if (tail - head >= ring->capacity) {
-            ring = grow(q, ring, head, tail);
-            if (ring == NULL) {
-                return false;
-            }
-        }
+    /* acquire: pairs with the takers' swap: they have read the entries we may now overwrite */
+    uint64_t head = load_acquire(&q->head);
+    store_relaxed(&q->head_seen, head);
+    if (tail - head >= ring->capacity && grow(q, ring, head, tail) == NULL) {
+        return false;
     }
-    store_relaxed(&ring->slot[tail & (ring->capacity - 1)], r); /* relaxed: published by tail */
-    store_release(&q->tail, tail + 1); /* pairs with the acquire in take and runq_size */
-    return true;
+    return runq_push(q, r);
 }
 
-/* Takes `want(available)` entries from the head, or none if somebody else moved it. */
+/* Takes half of the entries, at least one, at most `most`; none if somebody else moved the head. */
 static uint32_t take(runq *q, runnable **out, uint32_t most) {
     uint64_t head = load_acquire(&q->head); /* pairs with other takers' swaps */
     uint64_t tail = load_acquire(&q->tail); /* pairs with runq_push: entries below are visible */

@@ -40,8 +40,19 @@ bool runq_init(runq *q, const allocator *alloc);
 /* Nobody takes any more. */
 void runq_fini(runq *q);
 
+/* Owner only: the ring seems to be full. */
+bool runq_push_full(runq *q, runnable *r);
 /* Owner only. False: the ring is full and there is no memory for a larger one; nothing was pushed. */
-bool runq_push(runq *q, runnable *r);
+static inline bool runq_push(runq *q, runnable *r) {
+    uint64_t tail = load_relaxed(&q->tail); /* relaxed: the owner's own words */
+    runq_ring *ring = load_relaxed(&q->ring);
+    if (unlikely(tail - load_relaxed(&q->head_seen) >= ring->capacity)) {
+        return runq_push_full(q, r);
+    }
+    store_relaxed(&ring->slot[tail & (ring->capacity - 1)], r); /* relaxed: published by tail */
+    store_release(&q->tail, tail + 1); /* pairs with the acquire in take and runq_size */
+    return true;
+}
 /* Owner only: claims a run, at most half (but at least one) and at most RUNQ_CLAIM, into out. */
 uint32_t runq_claim(runq *q, runnable *out[RUNQ_CLAIM]);
 /* Any thread: takes half, at least one, at most RUNQ_STEAL, into out. 0: empty or lost a race. */

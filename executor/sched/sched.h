@@ -44,6 +44,8 @@ typedef struct sched {
 /* Makes r runnable from wherever the caller is: its own queue if the calling thread is a worker of s, else the
  * injection queue. */
 void sched_submit(sched *s, runnable *r);
+/* Makes r runnable, last in the queue of the calling worker, and sees that somebody will run it. */
+static inline void worker_push(worker *w, runnable *r);
 /* The same for a task pinned to a worker. */
 void sched_submit_pinned(sched *s, uint32_t index, runnable *r);
 /* From a thread that is no worker of s. */
@@ -51,10 +53,28 @@ void sched_inject(sched *s, runnable *r);
 /* Sees to it that a worker looks for work that was just made visible by a store of the caller's: free when
  * somebody searches or nobody is parked. */
 void sched_notify(sched *s, bool worker_side);
+/* Low half: workers parked; high half: workers searching. Wakes one if the word says that it is needed. */
+void sched_notify_seen(sched *s, uint64_t idle);
+/* The worker side, inlined. */
+static inline void sched_notify_worker(sched *s) {
+    port_fence_light(s->symmetric); /* pairs with the heavy fence in idle_park */
+    uint64_t idle = load_relaxed(&s->idle); /* relaxed: ordered by the fence pair */
+    if (unlikely((idle >> 32) == 0 && idle != 0)) {
+        sched_notify_seen(s, idle);
+    }
+}
 /* A second chance: wakes a worker if there is work that only parked workers could take. From the monitor. */
 void sched_nudge(sched *s);
 /* Wakes this worker if it is parked. */
 void sched_wake(sched *s, uint32_t index);
+
+static inline void worker_push(worker *w, runnable *r) {
+    if (unlikely(!runq_push(&w->queue, r))) {
+        sched_inject(w->sched, r); /* needs no memory */
+        return;
+    }
+    sched_notify_worker(w->sched);
+}
 
 /* ---- idling; worker threads ------------------------------------------------------------------------ */
 

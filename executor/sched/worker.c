@@ -33,24 +33,25 @@ static void look_outside(worker *w) {
     }
 }
 
-static runnable *take_own(worker *w) {
-    uint32_t tick = load_relaxed(&w->tick) + 1; /* relaxed: own word */
-    store_relaxed(&w->tick, tick);
-    if (unlikely(load_relaxed(&w->pinned_first) != NULL) && (tick & 1) != 0) {
-        return pinned_take(w);
+/* Pinned tasks take turns with the others. */
+static runnable *take_own(worker *w, uint32_t tick) {
+    if (unlikely(load_relaxed(&w->pinned_first) != NULL)) { /* relaxed: the owner's list */
+        runnable *r = (tick & 1) != 0 ? pinned_take(w) : private_take(w);
+        return r != NULL ? r : pinned_take(w);
     }
-    runnable *r = private_take(w);
-    return r != NULL ? r : pinned_take(w);
+    return private_take(w);
 }
 
 runnable *worker_poll(worker *w) {
-    if (unlikely(load_relaxed(&w->tick) >= LOOK_OUTSIDE)) {
+    uint32_t tick = load_relaxed(&w->tick) + 1; /* relaxed: own word */
+    store_relaxed(&w->tick, tick);
+    if (unlikely(tick > LOOK_OUTSIDE)) {
         look_outside(w);
     }
-    runnable *r = take_own(w);
+    runnable *r = take_own(w, tick);
     if (unlikely(r == NULL)) {
         look_outside(w);
-        r = take_own(w);
+        r = take_own(w, tick);
     }
     return r;
 }
@@ -84,28 +85,27 @@ static int64_t park_limit(worker *w) {
     return work_hidden(w) ? port_clock_now() + SCHED_HIDDEN_NS : PORT_NEVER;
 }
 
-runnable *worker_next(worker *w) {
-    runnable *r = worker_poll(w);
-    if (likely(r != NULL) || stopping(w)) {
-        return stopping(w) ? NULL : r;
-    }
+/* Nothing at hand: searches, parks, searches again. */
+static runnable *worker_seek(worker *w) {
+    runnable *r = NULL;
     bool searching = idle_search_begin(w->sched);
-    while (!stopping(w)) {
+    while (r == NULL && !stopping(w)) {
         r = searching ? search(w) : NULL;
-        if (r != NULL) {
-            break;
+        if (r == NULL && !stopping(w)) {
+            idle_park(w, searching, park_limit(w));
+            searching = true;
         }
-        if (stopping(w)) {
-            break;
-        }
-        idle_park(w, searching, park_limit(w));
-        searching = true;
     }
     if (searching) {
         idle_search_end(w->sched, r != NULL);
     }
     w->sched->drv->busy(w->sched, false);
     return r;
+}
+
+runnable *worker_next(worker *w) {
+    runnable *r = worker_poll(w);
+    return likely(r != NULL) ? r : worker_seek(w);
 }
 
 bool worker_init(worker *w, sched *s, uint32_t index) {

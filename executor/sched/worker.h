@@ -109,8 +109,6 @@ static inline worker *worker_current(void) {
 
 /* ---- queueing; on the worker's own thread ------------------------------------------------------- */
 
-/* Makes r runnable, last in the queue, and sees that somebody will run it. */
-void worker_push(worker *w, runnable *r);
 /* Makes r runnable next on this worker (at most three in a row), or in time on another. */
 void worker_handoff(worker *w, runnable *r);
 /* Makes a pinned r runnable on this worker. */

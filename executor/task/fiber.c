@@ -53,10 +53,7 @@ static void spare_push(worker *w, fiber *f) {
     owner_add(&w->spare_count, 1u);
 }
 
-bool fiber_reserve(worker *w) {
-    if (likely(load_relaxed(&w->spares) != NULL)) { /* relaxed: the owner's list */
-        return true;
-    }
+bool fiber_make_spare(worker *w) {
     fiber *f = fiber_new(fiber_pool_of(w));
     if (f == NULL) {
         return false;

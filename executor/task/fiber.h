@@ -38,7 +38,10 @@ typedef struct fiber_pool {
 fiber_pool *fiber_pool_of(const worker *w);
 
 /* Gives the worker a spare if it has none. False: no stack. */
-bool fiber_reserve(worker *w);
+bool fiber_make_spare(worker *w);
+static inline bool fiber_reserve(worker *w) {
+    return likely(load_relaxed(&w->spares) != NULL) || fiber_make_spare(w); /* relaxed: the owner's list */
+}
 /* Puts a fiber nobody runs on back among the spares, or gives its stack back. */
 void fiber_recycle(worker *w, fiber *f);
 /* Gives back the stacks of all spares. */

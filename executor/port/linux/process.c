@@ -12,13 +12,13 @@
 
 /* Written in a child by its only thread, before fork() returns there; cleared by whoever starts
  * anew in that child. Relaxed throughout: no other thread exists when it is set. */
-static ATOMIC(uint32_t) forked;
+atomic_u32 port_fork_flag;
 
 static lock watch_lock;
 static bool watching; /* under watch_lock */
 
 static void note_fork(void) {
-    store_relaxed(&forked, 1); /* relaxed: see its declaration */
+    store_relaxed(&port_fork_flag, 1); /* relaxed: see above */
 }
 
 /* When the system has no memory for the handler the next call tries again. */
@@ -30,12 +30,8 @@ void port_fork_watch(void) {
     lock_release(&watch_lock);
 }
 
-bool port_forked(void) {
-    return load_relaxed(&forked) != 0; /* relaxed: see its declaration */
-}
-
 void port_forked_clear(void) {
-    store_relaxed(&forked, 0); /* relaxed: see its declaration */
+    store_relaxed(&port_fork_flag, 0); /* relaxed: see above */
 }
 
 /* One system call, so that lines of several threads do not mix, and nothing that a signal handler

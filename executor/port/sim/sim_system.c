@@ -16,9 +16,7 @@ uint64_t port_random_seed(void) {
 void port_fork_watch(void) {
 }
 
-bool port_forked(void) {
-    return false;
-}
+atomic_u32 port_fork_flag;
 
 void port_forked_clear(void) {
 }
