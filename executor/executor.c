@@ -55,10 +55,17 @@ void upcall_stalled(worker *w, int64_t held) {
 
 /* ---- worker threads --------------------------------------------------------------------------------------------------- */
 
+/* A body has called pthread_exit: its worker, and whatever else is on it, would be lost. */
+static void worker_left(void *arg) {
+    worker *w = arg;
+    task_left(load_relaxed(&w->task), "has ended its worker thread (pthread_exit)"); /* relaxed: own word */
+}
+
 static void worker_main(void *arg) {
     worker *w = arg;
     const options *o = &executor_of_sched(w->sched)->opt;
     port_current_set(w);
+    port_thread_guard(worker_left, w);
     if (o->thread_start != NULL) {
         o->thread_start(w->index, o->thread_arg);
     }
@@ -66,6 +73,7 @@ static void worker_main(void *arg) {
     if (o->thread_stop != NULL) {
         o->thread_stop(w->index, o->thread_arg);
     }
+    port_thread_guard(NULL, NULL);
     port_current_set(NULL);
 }
 

@@ -90,12 +90,12 @@ __attribute__((format(printf, 3, 4))) static void say(const options *o, belay_lo
 /* The bytes before the first option: what every version of the struct has. */
 #define CONFIG_HEAD offsetof(belay_config, workers)
 
-void belay_config_init(belay_config *config, size_t size) {
+void belay_config_init_layout(belay_config *config, size_t size, uint32_t layout) {
     if (config == NULL) {
         return;
     }
     belay_config initial = {.size = size <= UINT32_MAX ? (uint32_t)size : 0,
-                            .layout = BELAY_LAYOUT};
+                            .layout = layout};
     for (size_t i = 0; i < OPTION_ROWS; i++) {
         int64_t unset = BELAY_UNSET;
         memcpy((char *)&initial + option_table[i].offset, &unset, sizeof unset);

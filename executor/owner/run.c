@@ -3,6 +3,8 @@
  * The order at the end is a promise: body, (defers,) argument destructor, outcome published, joiners woken, scope count,
  * reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope nor, without a
  * reference, the record may be touched. */
+#include <stdio.h>
+
 #include "owner/forks.h"
 #include "owner/scope.h"
 
@@ -11,7 +13,12 @@
 /* ---- giving way ----------------------------------------------------------------------------------------------------- */
 
 static void post_requeue(worker *w, void *arg) {
-    task_submit(w->sched, arg);
+    belay_task *t = arg;
+    if (likely(load_relaxed(&t->pin) == 0)) { /* relaxed: constant */
+        worker_push(w, &t->run);
+    } else {
+        task_submit(w->sched, t);
+    }
 }
 
 void task_give_way(belay_task *t) {
@@ -190,6 +197,16 @@ static inline void begin(worker *w, belay_task *t, fiber *f) {
     state_start(t);
 }
 
+_Noreturn void task_left(const belay_task *t, const char *how) {
+    /* relaxed: the running task's own */
+    const char *name = t != NULL ? load_relaxed(&t->name) : NULL;
+    const char *site = t != NULL ? load_relaxed(&t->site) : NULL;
+    char message[256];
+    snprintf(message, sizeof message, "belay: task %s (%s) %s", name != NULL ? name : "-",
+             site != NULL ? site : "-", how);
+    port_panic(message);
+}
+
 /* What a body may leave behind: forks, scopes. */
 static inline void clean_up(belay_task *t) {
     const fork_deque *d = load_relaxed(&t->fork); /* relaxed: own, all */
@@ -237,6 +254,9 @@ static void run_body(belay_task *t) {
     belay_body *body = t->u.body;
     t->u.result_drop = NULL;
     belay_status status = body(t, t->arg);
+    if (unlikely(port_forked())) {
+        task_left(t, "has returned in a forked child");
+    }
     clean_up(t);
     if (likely(finish_fast(t, status))) {
         return;

@@ -180,6 +180,8 @@ uint32_t deferred_number(void);
 
 /* ---- owner/run.c ------------------------------------------------------------------------------------------------------- */
 
+/* The task's body has left in a way that cannot be made good: aborts with a message that names it. t may be NULL. */
+_Noreturn void task_left(const belay_task *t, const char *how);
 /* Under the task's lock, at its end. owner/join.c */
 void joiners_wake(belay_task *t);
 /* The record's last reference is gone, or it never had one: frees it. */

@@ -88,7 +88,10 @@ static void defer(belay_executor *ex, belay_task *t, deferred *d, belay_time whe
     d->timer.fire = fire_start;
     list_init(&d->timer.link);
     shard_link(t, &d->home);
-    timer_arm(wheel_here(&ex->sched), &d->timer, when);
+    d->timer.wheel = wheel_here(&ex->sched); /* where deferred_end asks, also for a timer that never was armed */
+    if (when != PORT_NEVER) {
+        timer_arm(d->timer.wheel, &d->timer, when);
+    }
     uint32_t parked = wait_park_unstarted(t);
     bool now = task_canceled(t) || port_clock_now() >= when;
     if (now && wait_take_back(t, parked, WAIT_OK)) {

@@ -30,6 +30,10 @@ bool port_thread_start(port_thread *out, void (*entry)(void *arg), void *arg, co
  * itself. */
 void port_thread_join(port_thread *thread);
 
+/* If the calling thread ends in any other way than by returning from its entry (pthread_exit), `left(arg)` is
+ * called on it. left NULL takes the guard off. */
+void port_thread_guard(void (*left)(void *arg), void *arg);
+
 /* Gives the processor to another thread. For waits that are bounded by somebody else's few
  * instructions, after spinning a little with port_cpu_relax(). */
 void port_thread_yield(void);

@@ -14,8 +14,8 @@
  * sees a searcher relies on it: a searcher either finds the work, or is the last to stop and takes steps 2 and 3.
  * A searcher that finds work and was the last wakes a successor, because it may have found one of several.
  *
- * Whoever clears a bit in `parked` owes that worker a wake and has moved its count to searching: so a wake is never
- * spent on a worker that has left by itself. */
+ * Whoever clears a bit in `parked` owes that worker a wake, and moves its count to searching before it: so a wake is never
+ * spent on a worker that has left by itself, and the worker waits for it when it finds its bit gone. */
 #include "sched/sched.h"
 
 #define PARKED_ONE UINT64_C(1)
@@ -163,9 +163,15 @@ void idle_search_end(sched *s, bool found) {
     }
 }
 
-/* Takes back the own bit, or, if a waker was faster, accepts its wake. Either way we are a searcher now. */
-static void leave_parked(worker *w) {
-    (void)unpark(w->sched, w->index);
+/* Takes back the own bit, or, if a waker was faster, accepts its wake: waits for it, because the waker moves our count
+ * before it. Else we would count ourselves out before we were counted in, and a publisher would believe in a searcher that
+ * is none. Either way we are a searcher now. */
+static void leave_parked(worker *w, uint32_t seen) {
+    if (!unpark(w->sched, w->index)) {
+        while (ck_ec32_value(&w->ec) == seen) {
+            ec_sleep(w, seen, PORT_NEVER);
+        }
+    }
 }
 
 void idle_park(worker *w, bool searching, int64_t limit) {
@@ -186,7 +192,7 @@ void idle_park(worker *w, bool searching, int64_t limit) {
         count_own(&w->count, COUNT_PARKS, 1);
         ec_sleep(w, seen, limit < deadline ? limit : deadline);
     }
-    leave_parked(w);
+    leave_parked(w, seen);
 }
 
 bool idle_all_parked(const sched *s) {

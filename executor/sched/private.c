@@ -52,8 +52,7 @@ static runnable *handoff_pop(worker *w, runnable **late) {
     return r;
 }
 
-/* Claims a run from the queue: the first is returned, the others become the batch. */
-static runnable *refill(worker *w) {
+runnable *private_refill(worker *w) {
     runnable *claimed[RUNQ_CLAIM];
     uint32_t n = runq_claim(&w->queue, claimed);
     if (n == 0) {
@@ -82,7 +81,7 @@ runnable *private_take_slow(worker *w) {
     if (late != NULL) {
         worker_push(w, late);
     }
-    return r != NULL ? r : refill(w);
+    return r != NULL ? r : private_refill(w);
 }
 
 void worker_handoff(worker *w, runnable *r) {

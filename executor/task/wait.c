@@ -58,6 +58,19 @@ void waiter_cancel(waiter *w) {
     set_word(word_of(w), WAIT_IDLE); /* nobody can reach the waiter */
 }
 
+/* Woken by a task of the same worker, which most often is about to wait or end: next on this worker. No other worker is
+ * woken for it; if the waker goes on for long it is raided, see SCHED_HIDDEN_NS and event/monitor.h. */
+static void resume_soon(sched *s, belay_task *t) {
+    worker *w = worker_current();
+    /* relaxed: constant for a life; own word */
+    if (w != NULL && w->sched == s && load_relaxed(&t->pin) == 0 && load_relaxed(&w->task) != NULL) {
+        worker_handoff(w, &t->run);
+        s->drv->busy(s, true);
+    } else {
+        task_submit(s, t);
+    }
+}
+
 bool waiter_wake(waiter *w) {
     bool parked;
     belay_task *t = w->task;
@@ -68,7 +81,7 @@ bool waiter_wake(waiter *w) {
     if (t == NULL) {
         port_futex_wake(&w->own.value, 1); /* w stays: the waiter needs the lock we hold to go */
     } else if (parked) {
-        task_submit(s, t);
+        resume_soon(s, t);
     }
     return true;
 }

@@ -66,7 +66,14 @@ typedef struct belay_config {
 /* Fills every field with "unset" or NULL. Call it before anything else, with sizeof(belay_config): a
  * library newer than the program then knows which fields the program has. NULL is ignored.
  * Does not wait. Any thread. */
-BELAY_API void belay_config_init(belay_config *config, size_t size);
+static inline void belay_config_init(belay_config *config, size_t size);
+
+/* What belay_config_init calls, with the layout the program was compiled with. */
+BELAY_API void belay_config_init_layout(belay_config *config, size_t size, uint32_t layout);
+
+static inline void belay_config_init(belay_config *config, size_t size) {
+    belay_config_init_layout(config, size, BELAY_LAYOUT);
+}
 
 #ifdef __cplusplus
 }

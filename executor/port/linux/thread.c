@@ -67,6 +67,36 @@ void port_thread_join(port_thread *thread) {
     }
 }
 
+/* ---- threads that leave by pthread_exit -------------------------------------------------------- */
+
+typedef struct guard {
+    void (*left)(void *arg);
+    void *arg;
+} guard;
+
+static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+static pthread_key_t guard_key;
+static bool guard_usable; /* written once, by guard_make */
+
+static void guard_fire(void *value) {
+    guard *g = value;
+    g->left(g->arg);
+}
+
+static void guard_make(void) {
+    guard_usable = pthread_key_create(&guard_key, guard_fire) == 0;
+}
+
+/* Thread-specific data, because its destructor runs however the thread ends. */
+void port_thread_guard(void (*left)(void *arg), void *arg) {
+    static _Thread_local guard own;
+    pthread_once(&guard_once, guard_make);
+    own = (guard){left, arg};
+    if (guard_usable) {
+        pthread_setspecific(guard_key, left != NULL ? &own : NULL);
+    }
+}
+
 void port_thread_yield(void) {
     sched_yield();
 }

@@ -9,6 +9,12 @@ uint32_t port_cpu_count(void) {
     return sim.config.cpus != 0 ? sim.config.cpus : 1;
 }
 
+/* Virtual threads end by returning. */
+void port_thread_guard(void (*left)(void *arg), void *arg) {
+    (void)left;
+    (void)arg;
+}
+
 uint64_t port_random_seed(void) {
     return sim.active ? sim_random() : 1;
 }
