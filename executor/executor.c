@@ -30,9 +30,9 @@ static int64_t driver_deadline(worker *w) {
     return wheel_next(w->wheel);
 }
 
-static void driver_busy(sched *s, bool armed) {
+static void driver_busy(sched *s, bool wanted) {
     monitor *m = &executor_of_sched(s)->monitor;
-    if (armed && load_relaxed(&m->wanted) == 0) { /* relaxed: only ever set */
+    if (wanted && load_relaxed(&m->wanted) == 0) { /* relaxed: only ever set */
         store_relaxed(&m->wanted, 1u);
     }
     monitor_busy(m);
@@ -273,7 +273,7 @@ static void name_stragglers(belay_executor *ex) {
 static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time deadline) {
     scope *root = ex->root;
     lock_take(&root->lock);
-    (void)count_close(root);
+    (void)count_seal(root);
     lock_release(&root->lock);
     belay_scope h = scope_handle(ex, root);
     if (belay_scope_wait_until(NULL, h, grace) == BELAY_OK) {

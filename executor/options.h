@@ -1,6 +1,6 @@
 /* What an executor was configured with, after the program, the environment and the defaults were merged.
  *
- * One table (options.c) holds each option's name, variable, syntax, range, default and documentation; the
+ * One table (options_table.c) holds each option's name, variable, syntax, range, default and documentation; the
  * struct below, the parser, BELAY_DISPLAY_ENV's output and docs/tuning.md come from it. */
 #ifndef BELAY_OPTIONS_H
 #define BELAY_OPTIONS_H

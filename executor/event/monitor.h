@@ -1,4 +1,4 @@
-/* The monitor: one thread that looks after busy workers, started with the first timer.
+/* The monitor: one thread that looks after busy workers, started when there is first something to look after.
  *
  * While some worker runs it wakes every few milliseconds: it fires timers that are overdue because every worker
  * computes, reports tasks that hold a worker for too long without a yield point, and wakes a parked worker for work that
@@ -20,7 +20,7 @@ typedef struct monitor {
     const allocator *alloc;
     monitor_watch *watch;      /* the monitor's, one per worker; NULL: no watchdog */
     ATOMIC(uint32_t) word;     /* monitor.c */
-    ATOMIC(uint32_t) wanted;   /* a timer was armed, or the watchdog is on */
+    ATOMIC(uint32_t) wanted;   /* there is something to look after */
     ATOMIC(uint64_t) stalls;   /* tasks reported */
     lock lock;                 /* guards starting and stopping */
     port_thread thread;        /* under the lock */

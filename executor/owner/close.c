@@ -173,6 +173,10 @@ void scope_close_left(belay_task *t) {
 /* ---- waiting without closing --------------------------------------------------------------------------------------------- */
 
 static belay_status wait_scope(belay_task *self, scope *s, uint32_t generation, int64_t deadline) {
+    if (self != NULL && task_canceled(self)) { /* also if the scope is empty: a cancel is level-triggered */
+        cancel_refused(self);
+        return count_generation(s) == generation ? BELAY_ECANCELED : BELAY_ESTALE;
+    }
     lock_take(&s->lock);
     bool alive = count_is(s, generation);
     wait_word result = alive && count_watch(s) ? wait_for_zero(self, s, deadline, false) : WAIT_OK;

@@ -75,6 +75,9 @@ bool inject_drain(worker *w) {
             r = next;
         }
     }
+    if (any) {
+        sched_notify_worker(s); /* who parked meanwhile saw them neither there nor here */
+    }
     return any;
 }
 

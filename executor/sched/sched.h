@@ -15,8 +15,8 @@ typedef struct driver {
     bool (*poll)(worker *w);
     /* When the worker must wake for its wheel; PORT_NEVER: need not. */
     int64_t (*deadline)(worker *w);
-    /* A worker leaves idleness, or (armed) a timer was armed: the monitor should look after it. */
-    void (*busy)(struct sched *s, bool armed);
+    /* A worker leaves idleness, or a timer was armed: an existing monitor should look after it. wanted: start one. */
+    void (*busy)(struct sched *s, bool wanted);
 } driver;
 
 typedef struct inject_shard {
@@ -81,7 +81,7 @@ static inline void worker_push(worker *w, runnable *r) {
 /* Tries to become a searcher: at most half the workers, at least one. */
 bool idle_search_begin(sched *s);
 /* found: the searcher has work; the last one wakes a successor. */
-void idle_search_end(sched *s, bool found);
+void idle_search_end(worker *w, bool found);
 /* Parks the worker until it is woken, or until its next timer or the limit, unless work is seen on the last look.
  * Returns as a searcher. `searching`: whether the caller is one. */
 void idle_park(worker *w, bool searching, int64_t limit);
