@@ -198,6 +198,9 @@ static belay_status build(belay_executor *ex, uint32_t *started) {
         status = start_worker(ex, &ex->sched.workers[*started]);
         *started += status == BELAY_OK;
     }
+    if (status == BELAY_OK && ex->opt.stall != 0) {
+        monitor_busy(&ex->monitor); /* now: a worker that never parks never asks for it */
+    }
     return status;
 }
 

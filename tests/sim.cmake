@@ -6,7 +6,7 @@ if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/sim/scenarios_main.c)
     return()
 endif()
 
-add_executable(sim_scenarios sim/scenarios_main.c ${scenario_sources})
+add_executable(sim_scenarios sim/scenarios_main.c sim/scenario.c ${scenario_sources})
 target_include_directories(sim_scenarios PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/sim)
 target_link_libraries(sim_scenarios PRIVATE belay_sim)
 set_target_properties(sim_scenarios PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})

@@ -104,6 +104,7 @@ bool timer_disarm(timer *t) {
 }
 
 static void collect(due *d, runnable *r) {
+    port_tsan_acquire(r);
     r->link.next = NULL;
     if (d->last == NULL) {
         d->first = r;

@@ -1,21 +1,32 @@
 /* The stack pool. The contract is in mem/stack.h.
  *
- * A chunk is one mapping: first its description and one `cell` for each of its stacks, then the
- * stacks, each with its guard below it. A cell is a place in a list and belongs to no stack in
- * particular: an unused stack sits in one, and handing the stack out frees the cell for whichever
- * stack comes back first. There are as many cells as stacks, so one is always there, and nothing
- * has to be written into the pages of an unused stack, which would keep them in memory.
+ * A chunk is one mapping: first its description and blocks for the lists of unused stacks, then the
+ * stacks, each with its guard below it. The lists hold addresses only, in blocks that belong to no
+ * stack in particular, so nothing has to be written into the pages of an unused stack, which would
+ * keep them in memory.
  *
  * An unused stack is
  *   fresh   never handed out; without a guard yet (the last chunk->fresh of a chunk)
- *   warm    in the cache, its pages as the last user left them
+ *   warm    its pages as the last user left them
  *   cold    its pages given back to the system
  * and is taken in the order warm, cold, fresh.
  *
+ * Giving pages back costs an interrupt of every processor that runs the program (they hold the old
+ * translations), whether it is one page or thousands. So it is done by the block: what is too much
+ * leaves the bottom of the warm list, where the coldest are, and neighbours become one range (the
+ * guards between them stay: neither kind minds). A million tasks that end in the order in which
+ * they began are a few ranges a block; in any order they are one system call for a quarter of a
+ * block where the kernel takes many ranges.
+ *
+ * How many stay warm: the cache, and a quarter as many as are in use, and a block. The quarter lets
+ * a program that breathes do so without page faults, and bounds what fragmentation or a spike leave
+ * behind by what is in use anyway: when nothing is, the cache and a block remain.
+ *
  * `lock` guards the lists and the counts; `growth` is held by who maps a chunk, so that two threads
- * that find nothing do not both map one (and the second is not told that the limit is reached).
- * `growth` is taken first. System calls are made outside of `lock`, on a stack that is then in
- * nobody's list.
+ * that find nothing do not both map one (and the second is not told that the limit is reached);
+ * `trimming` by who trims, because only that can take a block that is not full. The other two are
+ * taken before `lock`. System calls are made outside of `lock`, on stacks that are then in nobody's
+ * list, but counted in `discarding`: who finds nothing waits for those.
  *
  * Guards: the kinds a stack can get are tried in order, the marker, then mprotect, and this for the
  * first MOST_PROTECTED stacks only: each takes two of the process's 65,530 mappings, and the host
@@ -26,6 +37,7 @@
 
 #include "base/check.h"
 #include "mem/canary.h"
+#include "mem/stock.h"
 #include "port/fiber.h"
 
 enum {
@@ -33,14 +45,12 @@ enum {
     FIRST_CHUNK = 64,
     LARGEST_CHUNK = 1024,
     MOST_PROTECTED = 16000,
+    RANGES = 32,       /* given back by one call */
+    SPARE_BLOCKS = 4,  /* one list each may have a block that is not full, a trim another */
+    SCARCE = 64,       /* nobody gets more than one of the last SCARCE stacks at once */
 };
 
 static const size_t largest_mapping = (size_t)256 << 20;
-
-typedef struct cell {
-    struct cell *next;
-    char *low; /* of a stack, as in struct stack */
-} cell;
 
 typedef struct chunk {
     struct chunk *next;
@@ -48,7 +58,7 @@ typedef struct chunk {
     char *regions; /* a region is a stack with its guard */
     uint32_t count;
     uint32_t fresh; /* under the pool's lock */
-    cell cells[];
+    stock_block blocks[];
 } chunk;
 
 typedef ATOMIC(uint64_t) counter;
@@ -61,12 +71,14 @@ struct stack_pool {
     uint64_t limit; /* UINT64_MAX: none */
 
     lock growth;
+    lock trimming;
     lock lock;
     /* under lock */
     chunk *chunks; /* newest first: only the first can have fresh ones */
-    cell *warm;
-    cell *cold;
-    cell *empty;
+    stock warm;
+    stock cold;
+    stock_block *empty;
+    uint64_t discarding;
     /* written under lock, read by anyone, as numbers only */
     counter mapped;
     counter in_use;
@@ -91,6 +103,7 @@ stack_pool *stack_pool_create(const allocator *alloc, size_t size, uint32_t cach
     pool->cache = cache;
     pool->limit = limit > 0 ? limit : UINT64_MAX;
     lock_init(&pool->growth);
+    lock_init(&pool->trimming);
     lock_init(&pool->lock);
     return pool;
 }
@@ -106,35 +119,14 @@ void stack_pool_destroy(stack_pool *pool) {
     mem_release(pool->alloc, pool, sizeof *pool, _Alignof(stack_pool));
 }
 
-/* ---- lists, under the lock ------------------------------------------------------------------- */
+/* ---- unused stacks, under the lock ----------------------------------------------------------- */
 
-static void push(cell **stack_list, cell *c) {
-    c->next = *stack_list;
-    *stack_list = c;
-}
-
-static cell *pop(cell **stack_list) {
-    cell *c = *stack_list;
-    if (c != NULL) {
-        *stack_list = c->next;
+static char *take_warm(stack_pool *pool) {
+    char *low = stock_pop(&pool->warm, &pool->empty);
+    if (low != NULL) {
+        owner_add(&pool->cached, -1);
     }
-    return c;
-}
-
-static void store(stack_pool *pool, cell **stack_list, char *low) {
-    cell *c = pop(&pool->empty);
-    CHECK(c != NULL); /* a stack came back that was never handed out, or twice */
-    c->low = low;
-    push(stack_list, c);
-}
-
-static char *take(stack_pool *pool, cell **stack_list) {
-    cell *c = pop(stack_list);
-    if (c == NULL) {
-        return NULL;
-    }
-    push(&pool->empty, c);
-    return c->low;
+    return low;
 }
 
 /* Returns a region, not a stack: it has no guard yet. */
@@ -147,12 +139,29 @@ static char *take_fresh(stack_pool *pool) {
     return c->regions + index * pool->region_size;
 }
 
-static void count_taken(stack_pool *pool) {
-    owner_add(&pool->in_use, 1);
+static void count_taken(stack_pool *pool, uint32_t count) {
+    owner_add(&pool->in_use, count);
     /* relaxed, both: written only under the lock */
     if (load_relaxed(&pool->in_use) > load_relaxed(&pool->peak)) {
         store_relaxed(&pool->peak, load_relaxed(&pool->in_use));
     }
+}
+
+/* A block that stays in nobody's list until put_cold. */
+static stock_block *cut_warm(stack_pool *pool) {
+    stock_block *block = stock_cut(&pool->warm);
+    if (block != NULL) {
+        owner_add(&pool->cached, -block->count);
+        pool->discarding += block->count;
+    }
+    return block;
+}
+
+/* NULL: no more stacks are warm than should be. More than a block is, so that this one is full. */
+static stock_block *cut_surplus(stack_pool *pool) {
+    uint64_t in_use = load_relaxed(&pool->in_use); /* relaxed, both: written under the lock */
+    uint64_t most = pool->cache + in_use / 4 + STOCK_BLOCK;
+    return load_relaxed(&pool->cached) > most ? cut_warm(pool) : NULL;
 }
 
 /* ---- guards ---------------------------------------------------------------------------------- */
@@ -185,8 +194,12 @@ static char *guard_region(stack_pool *pool, char *region) {
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
 
+static uint32_t block_count(uint32_t stacks) {
+    return (stacks + STOCK_BLOCK - 1) / STOCK_BLOCK + SPARE_BLOCKS;
+}
+
 static size_t header_size(const stack_pool *pool, uint32_t count) {
-    size_t bytes = sizeof(chunk) + count * sizeof(cell);
+    size_t bytes = sizeof(chunk) + block_count(count) * sizeof(stock_block);
     return (bytes + pool->page - 1) / pool->page * pool->page;
 }
 
@@ -224,50 +237,14 @@ static void chunk_add(stack_pool *pool, chunk *c) {
     lock_take(&pool->lock);
     c->next = pool->chunks;
     pool->chunks = c;
-    for (uint32_t i = 0; i < c->count; i++) {
-        push(&pool->empty, &c->cells[i]);
+    for (uint32_t i = block_count(c->count); i-- > 0;) {
+        stock_keep(&pool->empty, &c->blocks[i]);
     }
     owner_add(&pool->mapped, c->count);
     lock_release(&pool->lock);
 }
 
-/* ---- get and put ----------------------------------------------------------------------------- */
-
-typedef struct taken {
-    char *low; /* a region, when fresh */
-    bool fresh;
-} taken;
-
-static bool take_any(stack_pool *pool, taken *out) {
-    lock_take(&pool->lock);
-    taken t = {take(pool, &pool->warm), false};
-    if (t.low != NULL) {
-        owner_add(&pool->cached, -1);
-    } else if ((t.low = take(pool, &pool->cold)) == NULL) {
-        t = (taken){take_fresh(pool), true};
-    }
-    if (t.low != NULL) {
-        count_taken(pool);
-    }
-    lock_release(&pool->lock);
-    *out = t;
-    return t.low != NULL;
-}
-
-/* Others may take all of a new chunk before we do, hence the loop. */
-static bool take_or_grow(stack_pool *pool, taken *out) {
-    if (take_any(pool, out)) {
-        return true;
-    }
-    lock_take(&pool->growth);
-    chunk *c = NULL;
-    bool found;
-    while (!(found = take_any(pool, out)) && (c = chunk_map(pool)) != NULL) {
-        chunk_add(pool, c);
-    }
-    lock_release(&pool->growth);
-    return found;
-}
+/* ---- giving pages back ----------------------------------------------------------------------- */
 
 /* The whole pages that a stack lies in. */
 static stack pages_of(const stack_pool *pool, const stack *s) {
@@ -275,90 +252,172 @@ static stack pages_of(const stack_pool *pool, const stack *s) {
     return (stack){(char *)s->low - before, s->size + before};
 }
 
+/* The range of pages from block->item[*next] on, as far as its stacks are neighbours. */
+static port_range next_range(const stack_pool *pool, const stock_block *block, uint64_t *next) {
+    char *last = block->item[(*next)++];
+    stack first = stack_at(pool, last);
+    port_range range = {pages_of(pool, &first).low, 0};
+    while (*next < block->count && block->item[*next] == last + pool->region_size) {
+        last = block->item[(*next)++];
+    }
+    stack s = stack_at(pool, last);
+    range.size = (size_t)((char *)s.low + s.size - (char *)range.pages);
+    return range;
+}
+
+static void discard(const stack_pool *pool, stock_block *block) {
+    stock_sort(block);
+    port_range range[RANGES];
+    for (uint64_t next = 0; next < block->count;) {
+        uint32_t count = 0;
+        while (next < block->count && count < RANGES) {
+            range[count++] = next_range(pool, block, &next);
+        }
+        port_pages_discard_each(range, count);
+    }
+}
+
+/* A block that was cut from the warm ones becomes cold. */
+static void give_back(stack_pool *pool, stock_block *block) {
+    discard(pool, block);
+    lock_take(&pool->lock);
+    pool->discarding -= block->count;
+    stock_join(&pool->cold, &pool->empty, block);
+    lock_release(&pool->lock);
+}
+
+static stock_block *cut_for_trim(stack_pool *pool) {
+    lock_take(&pool->lock);
+    stock_block *block = cut_warm(pool);
+    lock_release(&pool->lock);
+    return block;
+}
+
+size_t stack_pool_trim(stack_pool *pool) {
+    lock_take(&pool->trimming);
+    uint64_t trimmed = 0;
+    uint64_t goal = load_relaxed(&pool->cached); /* relaxed: it ends although others go on */
+    stock_block *block;
+    while (trimmed < goal && (block = cut_for_trim(pool)) != NULL) {
+        trimmed += block->count;
+        give_back(pool, block);
+    }
+    lock_release(&pool->trimming);
+    return trimmed * (pool->region_size - pool->page);
+}
+
+/* ---- get and put ----------------------------------------------------------------------------- */
+
+/* One that is ready, or a fresh region, which has size 0. */
+static bool take(stack_pool *pool, stack *out) {
+    char *low = take_warm(pool);
+    if (low == NULL) {
+        low = stock_pop(&pool->cold, &pool->empty);
+    }
+    *out = low != NULL ? stack_at(pool, low) : (stack){take_fresh(pool), 0};
+    return out->low != NULL;
+}
+
+/* How many of `most` may go to one caller: when stacks are scarce the others need them more. */
+static uint32_t share(const stack_pool *pool, uint32_t most) {
+    uint64_t left = pool->limit - load_relaxed(&pool->in_use); /* relaxed: written under the lock */
+    return most <= left / SCARCE ? most : (uint32_t)(left / SCARCE) + 1;
+}
+
+/* Zero when there is none; *soon then says whether some are about to become cold. */
+static uint32_t take_some(stack_pool *pool, stack *out, uint32_t most, bool *soon) {
+    stack s;
+    uint32_t count = 0;
+    lock_take(&pool->lock);
+    uint32_t wanted = share(pool, most);
+    while (count < wanted && take(pool, &s)) {
+        out[count++] = s;
+    }
+    count_taken(pool, count);
+    *soon = pool->discarding > 0;
+    lock_release(&pool->lock);
+    return count;
+}
+
+/* True: it is worth another try. */
+static bool grow(stack_pool *pool, bool soon) {
+    chunk *c = chunk_map(pool);
+    if (c != NULL) {
+        chunk_add(pool, c);
+    } else if (soon) {
+        port_thread_yield();
+    }
+    return c != NULL || soon;
+}
+
+/* Others may take all of a new chunk before we do, hence the loop. */
+static uint32_t take_or_grow(stack_pool *pool, stack *out, uint32_t most) {
+    bool soon;
+    uint32_t count = take_some(pool, out, most, &soon);
+    if (count == 0) {
+        lock_take(&pool->growth);
+        while ((count = take_some(pool, out, most, &soon)) == 0 && grow(pool, soon)) {
+        }
+        lock_release(&pool->growth);
+    }
+    return count;
+}
+
 static void put_cold(stack_pool *pool, char *low) {
     lock_take(&pool->lock);
-    store(pool, &pool->cold, low);
+    stock_push(&pool->cold, &pool->empty, low);
     owner_add(&pool->in_use, -1);
     lock_release(&pool->lock);
 }
 
-bool stack_get(stack_pool *pool, stack *out) {
-    taken t;
-    if (!take_or_grow(pool, &t)) {
+/* Makes what was taken a usable stack. */
+static bool prepare(stack_pool *pool, stack *s) {
+    bool fresh = s->size == 0;
+    if (fresh) {
+        *s = stack_at(pool, guard_region(pool, s->low));
+    }
+    stack pages = pages_of(pool, s);
+    if (!fresh && !port_stack_reuse(pages.low, pages.size)) {
+        put_cold(pool, s->low);
         return false;
     }
-    stack s = stack_at(pool, t.fresh ? guard_region(pool, t.low) : t.low);
-    stack pages = pages_of(pool, &s);
-    if (!t.fresh && !port_stack_reuse(pages.low, pages.size)) {
-        put_cold(pool, s.low);
-        return false;
+    if (has_canary(pool, s->low)) {
+        canary_write(s->low); /* every time: giving the pages back erases it */
     }
-    if (has_canary(pool, s.low)) {
-        canary_write(s.low); /* every time: giving the pages back erases it */
-    }
-    *out = s;
     return true;
 }
 
-/* True when there was room. */
-static bool put_warm(stack_pool *pool, char *low) {
-    lock_take(&pool->lock);
-    CHECK(load_relaxed(&pool->in_use) > 0);                /* relaxed: written under the lock */
-    bool room = load_relaxed(&pool->cached) < pool->cache; /* relaxed: written under the lock */
-    if (room) {
-        store(pool, &pool->warm, low);
-        owner_add(&pool->cached, 1);
-        owner_add(&pool->in_use, -1);
-    }
-    lock_release(&pool->lock);
-    return room;
-}
-
-static size_t discard(const stack_pool *pool, char *low) {
-    stack s = stack_at(pool, low);
-    stack pages = pages_of(pool, &s);
-    port_pages_discard(pages.low, pages.size);
-    return pages.size;
-}
-
-void stack_put(stack_pool *pool, stack used) {
-    CHECK(used.size == stack_at(pool, used.low).size);
-    if (has_canary(pool, used.low)) {
-        canary_check(used.low);
-    }
-    if (!put_warm(pool, used.low)) {
-        discard(pool, used.low);
-        put_cold(pool, used.low);
-    }
-}
-
-/* One at a time, so that a thread that needs a stack meanwhile finds all but one. It counts as in
- * use until it is cold. */
-static bool trim_one(stack_pool *pool, size_t *discarded) {
-    lock_take(&pool->lock);
-    char *low = take(pool, &pool->warm);
-    if (low != NULL) {
-        owner_add(&pool->cached, -1);
-        count_taken(pool);
-    }
-    lock_release(&pool->lock);
-    if (low == NULL) {
-        return false;
-    }
-    *discarded += discard(pool, low);
-    put_cold(pool, low);
-    return true;
-}
-
-size_t stack_pool_trim(stack_pool *pool) {
-    size_t discarded = 0;
-    /* relaxed: as many as there were, so that it ends although others go on */
-    for (uint64_t left = load_relaxed(&pool->cached); left > 0; left--) {
-        if (!trim_one(pool, &discarded)) {
-            break;
+uint32_t stack_get_some(stack_pool *pool, stack *out, uint32_t most) {
+    uint32_t taken = take_or_grow(pool, out, most);
+    uint32_t ready = 0;
+    for (uint32_t i = 0; i < taken; i++) {
+        stack s = out[i];
+        if (prepare(pool, &s)) {
+            out[ready++] = s;
         }
     }
-    return discarded;
+    return ready;
+}
+
+void stack_put_some(stack_pool *pool, const stack *used, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(used[i].size == stack_at(pool, used[i].low).size);
+        if (has_canary(pool, used[i].low)) {
+            canary_check(used[i].low);
+        }
+    }
+    lock_take(&pool->lock);
+    CHECK(load_relaxed(&pool->in_use) >= count); /* relaxed: written under the lock */
+    for (uint32_t i = 0; i < count; i++) {
+        stock_push(&pool->warm, &pool->empty, used[i].low);
+    }
+    owner_add(&pool->in_use, -(uint64_t)count);
+    owner_add(&pool->cached, count);
+    stock_block *surplus = cut_surplus(pool);
+    lock_release(&pool->lock);
+    if (surplus != NULL) {
+        give_back(pool, surplus);
+    }
 }
 
 /* ---- diagnosis ------------------------------------------------------------------------------- */

@@ -2,9 +2,10 @@
  *
  * Stacks are carved from large mappings (a chunk holds many), because a mapping each would exhaust
  * vm.max_map_count; the lowest page of each is a guard (marker in the page table where the kernel
- * has it, else mprotect while mappings last, else a canary). A stack given back goes to a bounded
- * cache, most recently used first, its pages still warm; beyond the bound its pages are given back
- * to the system and its addresses kept. Chunks are unmapped by stack_pool_destroy only.
+ * has it, else mprotect while mappings last, else a canary). A stack given back is kept, most
+ * recently used first, its pages still warm. How many are warm is bounded; of what is too much the
+ * pages are given back to the system, the coldest first and many at once, and the addresses kept.
+ * Chunks are unmapped by stack_pool_destroy only.
  *
  * Any thread may call get, put and trim; the pool has a lock of its own, held for a few
  * instructions (never across a system call that touches pages). */
@@ -23,18 +24,27 @@ typedef struct stack {
 typedef struct stack_pool stack_pool;
 
 /* size: address space of one stack, guard included, rounded up to pages (at least 4 pages).
- * cache: how many unused stacks stay warm. limit: stacks that may exist at once (0: no limit).
- * NULL: no memory for the pool itself. */
+ * cache: how many unused stacks stay warm when none is in use (a hundred or so more may); a
+ * quarter of those in use is added to it. limit: stacks that may exist at once (0: no limit). NULL: no
+ * memory for the pool itself. */
 stack_pool *stack_pool_create(const allocator *alloc, size_t size, uint32_t cache, uint32_t limit);
 /* Every stack must have been put back. */
 void stack_pool_destroy(stack_pool *pool);
 
-/* False: no address space, or the limit is reached. The content of a stack is unspecified, except
- * that in sanitizer builds it is as good as new. */
-bool stack_get(stack_pool *pool, stack *out);
-void stack_put(stack_pool *pool, stack used);
-/* Gives all cached stacks' pages back to the system. Returns the bytes of address space
- * discarded. */
+/* Gets up to `most` stacks, and returns how many: fewer when more would have to be mapped, or when
+ * the limit is near. Zero: no address space, or the limit is reached. The content of a stack is
+ * unspecified, except that in sanitizer builds it is as good as new. */
+uint32_t stack_get_some(stack_pool *pool, stack *out, uint32_t most);
+void stack_put_some(stack_pool *pool, const stack *used, uint32_t count);
+
+static inline bool stack_get(stack_pool *pool, stack *out) {
+    return stack_get_some(pool, out, 1) == 1;
+}
+static inline void stack_put(stack_pool *pool, stack used) {
+    stack_put_some(pool, &used, 1);
+}
+
+/* Gives all warm stacks' pages back to the system. Returns the bytes of address space discarded. */
 size_t stack_pool_trim(stack_pool *pool);
 
 typedef struct stack_pool_counts {

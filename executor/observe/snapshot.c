@@ -51,7 +51,8 @@ static bool read_task(const belay_executor *ex, const belay_task *t, const scope
         return false;
     }
     uint32_t born = load_relaxed(&t->born);
-    out->task = task_handle(ex, t);
+    /* Without a handle the generation is not used up, and would come again with the slot's next task. */
+    out->task = (word & STATE_HANDLE) != 0 ? task_handle(ex, t) : (belay_task_handle){0};
     out->scope = scope_handle(ex, s);
     out->state = state_of(t, word);
     out->cancel_requested = (load_relaxed(&t->cancel) | load_relaxed(&s->cancel)) != 0;

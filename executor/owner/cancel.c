@@ -91,9 +91,10 @@ static void tell(scope *s) {
     wake_room_waiters(s);
 }
 
-belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason) {
+/* inherited: the cancel was aimed at something above the scope. */
+static belay_status cancel_tree(scope *s, const belay_cancel_reason *reason, bool inherited) {
     lock_take(&s->lock);
-    bool first = mark(s, reason, false);
+    bool first = mark(s, reason, inherited);
     lock_release(&s->lock);
     if (!first) {
         return BELAY_EALREADY;
@@ -108,6 +109,10 @@ belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason) {
         count_leave(NULL, now);
     }
     return BELAY_OK;
+}
+
+belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason) {
+    return cancel_tree(s, reason, false);
 }
 
 /* ---- inheriting ------------------------------------------------------------------------------------------------- */
@@ -176,11 +181,10 @@ static scope *outermost_opened(belay_task *t) {
     return found;
 }
 
-/* The word is set: wakes the task and cancels what it has opened. */
-static void task_tell(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason) {
+scope *task_wake_canceled(belay_executor *ex, belay_task *t) {
     shard *h = shard_lock_of(t);
     if (h == NULL) {
-        return; /* not linked: it has not suspended, and will read the word when it does */
+        return NULL; /* not linked: it has not suspended, and will read the word when it does */
     }
     bool parked = false;
     bool claimed = wait_claim(&t->wait, WAIT_CANCELED, &parked);
@@ -189,10 +193,12 @@ static void task_tell(belay_executor *ex, belay_task *t, const belay_cancel_reas
     if (claimed && parked) {
         task_submit(&ex->sched, t);
     }
-    if (opened != NULL) {
-        (void)scope_cancel_tree(opened, reason);
-        count_leave(NULL, opened);
-    }
+    return opened;
+}
+
+void scope_cancel_opened(scope *opened, const belay_cancel_reason *reason) {
+    (void)cancel_tree(opened, reason, true); /* as if it had been opened after the cancel */
+    count_leave(NULL, opened);
 }
 
 belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason) {
@@ -201,7 +207,7 @@ belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_r
     }
     uint32_t word = reason_word(ex, reason->code, reason->text, reason->site);
     uint32_t none = 0;
-    /* seq_cst: before the reads in task_tell (pairs with park_task and scope open); release of the reason */
+    /* seq_cst: before the reads in task_wake_canceled (pairs with park_task and scope open); release of the reason */
     if (!cas_seq_cst(&t->cancel, &none, word)) {
         void *slot = slab_at(&ex->reasons, word >> 1);
         if (slot != NULL) {
@@ -209,8 +215,11 @@ belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_r
         }
         return BELAY_EALREADY;
     }
-    task_tell(ex, t, reason);
-    forks_cancel(ex, t);
+    scope *opened = task_wake_canceled(ex, t);
+    if (opened != NULL) {
+        scope_cancel_opened(opened, reason);
+    }
+    forks_cancel(ex, t, reason);
     return BELAY_OK;
 }
 
@@ -237,7 +246,8 @@ belay_status belay_task_cancel_from(belay_task_handle task, belay_status code, c
 /* ---- how tasks see it ------------------------------------------------------------------------------------------------ */
 
 bool upcall_canceled(const belay_task *t) {
-    return task_canceled(t);
+    /* seq_cst: after the step to PARKED; pairs with mark and task_cancel, which read the wait word afterwards */
+    return (load_seq_cst(&t->cancel) | load_seq_cst(&load_relaxed(&t->inner)->cancel)) != 0;
 }
 
 void cancel_noticed(const belay_task *t) {

@@ -15,17 +15,32 @@ static wait_word wait_for_zero(belay_task *self, scope *s, int64_t deadline, boo
     waiter_init(&w, self, drain);
     list_append(&s->waiters, &w.link);
     lock_release(&s->lock);
-    wait_word result = waiter_block(&w, deadline, drain ? WAIT_FOR_CLOSE : WAIT_FOR_SCOPE);
+    wait_word result = waiter_block(&w, deadline, s->closing ? WAIT_FOR_CLOSE : WAIT_FOR_SCOPE);
     lock_take(&s->lock);
     list_remove(&w.link);
     return result;
 }
 
+/* A scope that was opened from outside is not reached by the cancel of the task that closes it: it is cancelled for it. */
+static void cancel_for_closer(belay_task *self, scope *s) {
+    belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "its closer was cancelled"};
+    lock_release(&s->lock);
+    cancel_noticed(self);
+    (void)scope_cancel_tree(s, &reason);
+    lock_take(&s->lock);
+}
+
 /* Waits until the scope is empty. The lock is held at the call and at the return. */
 static wait_word drain_scope(belay_task *self, scope *s, int64_t deadline) {
+    bool shared = self != NULL && load_relaxed(&s->opener) == NULL; /* relaxed: constant while open */
     wait_word result = WAIT_OK;
     while (result == WAIT_OK && count_watch(s)) {
-        result = wait_for_zero(self, s, deadline, true);
+        result = wait_for_zero(self, s, deadline, !shared);
+        if (result == WAIT_CANCELED) {
+            cancel_for_closer(self, s);
+            shared = false;
+            result = WAIT_OK;
+        }
     }
     return result;
 }
@@ -102,7 +117,9 @@ static belay_status finish(belay_task *self, scope *s) {
     CHECK(list_empty(&s->waiters) && list_empty(&s->children));
     belay_status result = verdict(s);
     lock_release(&s->lock);
-    slot_give(ex, worker_in(ex), SLOT_SCOPE, s);
+    if (count_generation(s) != UINT32_MAX) { /* a slot whose generations are used up is retired */
+        slot_give(ex, worker_in(ex), SLOT_SCOPE, s);
+    }
     if (opened_outside) {
         count_leave(NULL, parent);
     }

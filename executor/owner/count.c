@@ -3,7 +3,8 @@
  * The word: generation << 32 | flags | count. While a home worker's private count is in force (`home` is its number),
  * the word's count is raised by BIAS, and the number alive is word - BIAS + local. The home worker changes `local` inside
  * its section without a locked instruction; everybody else changes the word. Tasks spawned at home may end elsewhere, so
- * each part alone may be anything; the bias keeps the word away from zero.
+ * each part alone may be anything; the bias keeps the word away from zero. When the private count has drifted by
+ * COUNT_DRIFT it is moved to the word, so that neither part ever leaves its bits.
  *
  * Before anybody waits for zero the bias is taken off, once and for good (count_unbias): home := 0; heavy fence; wait
  * until the home worker is outside its section; add local - BIAS to the word. From then on the word is the truth, and the
@@ -53,6 +54,12 @@ bool count_kill(scope *s) {
 bool count_is(const scope *s, uint32_t generation) {
     uint64_t word = load_relaxed(&s->word); /* relaxed: the generation changes under the lock */
     return word_generation(word) == generation && (word & DEAD) == 0;
+}
+
+void count_settle(scope *s) {
+    uint64_t local = (uint64_t)load_relaxed(&s->local); /* relaxed: ours inside the section */
+    store_relaxed(&s->local, 0);
+    (void)fetch_add_acq_rel(&s->word, local); /* acq_rel: as every change of the word */
 }
 
 static belay_status enter_shared(scope *s, uint32_t generation, bool member) {

@@ -108,7 +108,7 @@ static fork_deque *attach(belay_task *t) {
         store_relaxed(&d->owner, t);
         store_relaxed(&d->limit, 0u);
         store_relaxed(&f->deque, d);
-        store_relaxed(&t->fork, d);
+        store_release(&t->fork, d);  /* pairs with forks_cancel */
         store_release(&w->forks, d); /* pairs with upcall_steal_fork */
     }
     return d;
@@ -116,13 +116,18 @@ static fork_deque *attach(belay_task *t) {
 
 /* ---- forking, the slow way ------------------------------------------------------------------------------------------ */
 
-/* Moves split up to `to`. */
+/* Makes the slots below `to` public, and ends a thief's attempt to force. */
 static void publish(fork_deque *d, uint32_t to) {
     uint64_t ends = load_relaxed(&d->ends); /* relaxed: the swap decides */
-    /* acq_rel: the slots are filled before a thief can have them; ends a FORCING thief's attempt */
-    while (fork_split(ends) < to &&
-           !cas_acq_rel(&d->ends, &ends, fork_ends(fork_tail(ends), to))) {
-    }
+    uint64_t next;
+    do {
+        if (fork_split(ends) >= to && !fork_forcing(ends)) {
+            return;
+        }
+        uint32_t tail = fork_tail(ends);
+        next = fork_ends(tail, to > tail ? to : tail);
+        /* acq_rel: the slots are filled before a thief can have them */
+    } while (!cas_acq_rel(&d->ends, &ends, next));
 }
 
 void forks_publish_all(fork_deque *d) {
@@ -200,7 +205,7 @@ static void lose(belay_task *self, fork_deque *d) {
 void fork_lost(belay_task *t) {
     belay_executor *ex = belay_task_executor(t);
     belay_cancel_reason reason = {.code = BELAY_ENOMEM, .text = "no memory for a fork"};
-    (void)fetch_or_relaxed(&t->state, STATE_LOST_FORK); /* relaxed: read by its worker after the sync */
+    state_flag(t, STATE_LOST_FORK, true);
     (void)task_cancel(ex, t, &reason);
 }
 
@@ -229,19 +234,23 @@ void belay_fork_commit(belay_task *self, belay_fork_slot *slot) {
 
 /* ---- syncing, the slow way --------------------------------------------------------------------------------------------- */
 
+static bool is_done(fork_state *state) {
+    return (load_acquire(state) & FORK_DONE) != 0; /* pairs with the thief's release at the end */
+}
+
 /* Spins a little, then suspends until the thief is done. */
 static void wait_stolen(belay_task *self, belay_fork_slot *slot) {
     fork_state *state = fork_state_of(slot);
-    for (int i = 0; i < SYNC_SPINS && load_acquire(state) != FORK_DONE; i++) { /* pairs with fork_run_stolen */
+    for (int i = 0; i < SYNC_SPINS && !is_done(state); i++) {
         port_cpu_relax();
     }
-    while (load_acquire(state) == 0) { /* the thief has taken it and is about to say so */
+    while (load_acquire(state) == 0) { /* the thief has taken it and is about to say so (announce) */
         port_thread_yield();
     }
     lock *l = task_lock(self);
     lock_take(l);
-    while (load_relaxed(state) != FORK_DONE) { /* relaxed: changes under the lock */
-        belay_task *thief = (belay_task *)(uintptr_t)load_relaxed(state);
+    while (!is_done(state)) {
+        belay_task *thief = (belay_task *)(uintptr_t)load_relaxed(state); /* relaxed: changes under the lock */
         waiter w;
         waiter_init(&w, self, true);
         thief->joiners = &w;
@@ -249,8 +258,12 @@ static void wait_stolen(belay_task *self, belay_fork_slot *slot) {
         (void)waiter_block(&w, PORT_NEVER, WAIT_FOR_SYNC);
         lock_take(l);
     }
+    bool lost = load_relaxed(state) == FORK_DONE_LOST; /* relaxed: as above */
     lock_release(l);
     store_relaxed(state, 0u); /* relaxed: ours again */
+    if (lost) {
+        fork_lost(self);
+    }
 }
 
 /* The slot below head is stolen and done: the deque ends below it. */

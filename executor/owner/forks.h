@@ -2,17 +2,25 @@
 #ifndef BELAY_OWNER_FORKS_H
 #define BELAY_OWNER_FORKS_H
 
+#include <belay/cancel.h>
+
 #include "owner/registry.h"
 #include "task/fork.h"
 
-/* The high half of `ends`: tail, and the mark of a thief that publishes on the owner's behalf. */
+/* The high half of `ends`: tail in 21 bits, and the mark of a thief that publishes on the owner's behalf, with its number:
+ * a thief whose mark was cleared must not take another's for its own. */
 #define FORK_FORCING (UINT32_C(1) << 31)
+#define FORK_TAIL ((UINT32_C(1) << 21) - 1)
+_Static_assert(SCHED_MAX_WORKERS <= 1 << 8, "a worker's number fits between tail and mark");
+static inline uint32_t fork_mark_of(const worker *w) {
+    return FORK_FORCING | w->index << 21;
+}
 
 static inline uint32_t fork_split(uint64_t ends) {
     return (uint32_t)ends;
 }
 static inline uint32_t fork_tail(uint64_t ends) {
-    return (uint32_t)(ends >> 32) & ~FORK_FORCING;
+    return (uint32_t)(ends >> 32) & FORK_TAIL;
 }
 static inline bool fork_forcing(uint64_t ends) {
     return ((uint32_t)(ends >> 32) & FORK_FORCING) != 0;
@@ -24,9 +32,10 @@ static inline belay_fork_slot *fork_slot(fork_deque *d, uint32_t i) {
     return (belay_fork_slot *)(void *)(d + 1) + i;
 }
 
-/* The slot's `state`, an atomic word: 0, the record that runs the stolen fork, or 1: its result is in the slot. */
+/* The slot's `state`, an atomic word: 0, the record that runs the stolen fork, or an odd number: its result is in the slot. */
 typedef ATOMIC(uint64_t) fork_state;
 #define FORK_DONE UINT64_C(1)
+#define FORK_DONE_LOST UINT64_C(3) /* and a fork below it had no memory */
 static inline fork_state *fork_state_of(belay_fork_slot *slot) {
     return (fork_state *)(void *)&slot->state;
 }
@@ -39,8 +48,8 @@ uint32_t forks_outstanding(belay_task *t);
 /* The body has returned: syncs what is left. */
 void forks_finish(belay_task *t);
 /* The task was cancelled itself: so are its stolen forks. Any thread; the caller holds a reference. */
-void forks_cancel(belay_executor *ex, belay_task *t);
-/* A fork of the task's, or of a stolen fork of it, had no memory. Any thread, while the task waits for that fork. */
+void forks_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason);
+/* A fork of the task's, or of a stolen fork of it, had no memory. Only the running task. */
 void fork_lost(belay_task *t);
 /* Runs a stolen fork on a worker. */
 void fork_run_stolen(belay_task *r);

@@ -62,10 +62,17 @@ static void read_outcome(belay_task *t, belay_outcome *out) {
     }
 }
 
-/* Would the caller wait for itself: is it the task, or in a scope that the task has opened? */
+/* Would the caller wait for itself: is it the task, a stolen fork of it, or in a scope that the task has opened? */
 static bool would_deadlock(const belay_task *self, const belay_task *t) {
-    if (self == NULL || self == t) {
-        return self != NULL;
+    if (self == NULL) {
+        return false;
+    }
+    const belay_task *part = self;
+    while (part != t && state_has(part, STATE_FORK)) {
+        part = part->v.parent;
+    }
+    if (part == t) {
+        return true;
     }
     /* relaxed: the caller's own chain */
     for (scope *s = load_relaxed(&self->inner); s != NULL; s = load_relaxed(&s->parent)) {

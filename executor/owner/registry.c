@@ -194,10 +194,18 @@ belay_status check_waiter(const belay_task *self) {
     if (self == NULL) {
         return worker_current() == NULL ? BELAY_OK : BELAY_ECONTEXT;
     }
-    if (!is_current(self) || state_phase(self) != PHASE_RUNNING) {
-        return BELAY_ECONTEXT;
+    return is_running(self) ? BELAY_OK : BELAY_ECONTEXT;
+}
+
+void call_drop(belay_drop *drop, void *value) {
+    worker *w = worker_current(); /* the same before and after: nothing waits in between */
+    if (w != NULL) {
+        owner_add(&w->callbacks, 1u);
     }
-    return BELAY_OK;
+    drop(value);
+    if (w != NULL) {
+        owner_add(&w->callbacks, -1u);
+    }
 }
 
 fiber_pool *fiber_pool_of(const worker *w) {

@@ -43,6 +43,7 @@ typedef struct foreign_shard {
     slab_cache scopes;
     slab_cache deferred;
     slab_cache reasons;
+    counter_row count;
 } foreign_shard;
 
 struct belay_executor {
@@ -113,7 +114,16 @@ static inline bool is_current(const belay_task *self) {
     worker *w = worker_current();
     return w != NULL && load_relaxed(&w->task) == self; /* relaxed: own word */
 }
+/* And may it wait: is it not in a callback? */
+static inline bool is_running(const belay_task *self) {
+    worker *w = worker_current();
+    /* relaxed: own words */
+    return w != NULL && load_relaxed(&w->task) == self && load_relaxed(&w->callbacks) == 0 &&
+           state_phase(self) == PHASE_RUNNING;
+}
 
+/* Calls a drop hook: on a worker nothing may wait in it. */
+void call_drop(belay_drop *drop, void *value);
 /* Checks `self` of a call that may wait: NULL on a foreign thread, or the running task, not in a callback.
  * BELAY_OK, BELAY_ECONTEXT, BELAY_ECHILD. */
 belay_status check_waiter(const belay_task *self);
@@ -123,7 +133,7 @@ static inline void count_here(belay_executor *ex, worker *w, counter c) {
     if (likely(w != NULL)) {
         count_own(&w->count, c, 1);
     } else {
-        count_shared(&ex->sched.foreign, c, 1);
+        count_shared(&ex->foreign[port_thread_hash() % FOREIGN_SHARDS].count, c, 1);
     }
 }
 

@@ -39,7 +39,7 @@ belay_status belay_yield(belay_task *self) {
     if (unlikely(port_forked())) {
         return BELAY_ECHILD;
     }
-    if (unlikely(self == NULL || !is_current(self) || state_phase(self) != PHASE_RUNNING)) {
+    if (unlikely(self == NULL || !is_running(self))) {
         return BELAY_ECONTEXT;
     }
     if (unlikely(task_canceled(self))) {
@@ -53,7 +53,7 @@ belay_status belay_yield(belay_task *self) {
 enum { CHECKPOINTS = 256 };
 
 belay_status belay_checkpoint(belay_task *self) {
-    if (unlikely(self == NULL || !is_current(self))) {
+    if (unlikely(self == NULL || !is_running(self))) {
         return port_forked() ? BELAY_ECHILD : BELAY_ECONTEXT;
     }
     if (unlikely(task_canceled(self))) {
@@ -127,7 +127,7 @@ static void drop_result(belay_task *t, belay_drop *drop) {
     void *result = t->result;
     t->result = NULL;
     if (drop != NULL) {
-        drop(result);
+        call_drop(drop, result);
     }
 }
 
@@ -142,7 +142,7 @@ void task_reap(belay_executor *ex, belay_task *t) {
 static void drop_argument(belay_executor *ex, worker *w, belay_task *t, ending e) {
     belay_drop *drop = t->v.drop;
     if (drop != NULL) {
-        drop(t->arg);
+        call_drop(drop, t->arg);
         count_here(ex, w, COUNT_DROPPED);
     }
     t->v.end = e;
@@ -186,7 +186,7 @@ static void task_finish(worker *w, belay_task *t, ending e) {
 
 static inline void begin(worker *w, belay_task *t, fiber *f) {
     fork_deque *deque = load_relaxed(&f->deque); /* relaxed: own words, all */
-    store_relaxed(&t->fork, deque != NULL ? deque : &f->view);
+    store_release(&t->fork, deque != NULL ? deque : &f->view); /* pairs with forks_cancel */
     if (deque != NULL) {
         store_relaxed(&deque->owner, t);
         fork_ask(deque); /* a first fork wakes thieves that found nothing here */
@@ -328,15 +328,30 @@ void scope_failed(scope *s, belay_status status, const char *site) {
 
 /* ---- small calls about oneself --------------------------------------------------------------------------------------------- */
 
+/* A stolen fork is a part of the task that forked. Both live until that one has synced. */
+static belay_task *whole_task(belay_task *t) {
+    while (state_has(t, STATE_FORK)) {
+        t = t->v.parent;
+    }
+    return t;
+}
+
+/* Forks of one task may meet here, hence the lock. */
 belay_status belay_set_result(belay_task *self, void *result, belay_drop *drop) {
     if (self == NULL || !is_current(self) || state_phase(self) != PHASE_RUNNING) {
         return BELAY_ECONTEXT;
     }
-    if (self->result != NULL || self->u.result_drop != NULL) {
-        drop_result(self, self->u.result_drop);
+    belay_task *t = whole_task(self);
+    lock *l = task_lock(t);
+    lock_take(l);
+    void *before = t->result;
+    belay_drop *drop_before = t->u.result_drop;
+    t->result = result;
+    t->u.result_drop = drop;
+    lock_release(l);
+    if (drop_before != NULL) {
+        call_drop(drop_before, before);
     }
-    self->result = result;
-    self->u.result_drop = drop;
     return BELAY_OK;
 }
 
@@ -349,9 +364,13 @@ belay_task_handle belay_task_self_handle(belay_task *self) {
     if (self == NULL) {
         return (belay_task_handle){0};
     }
-    if (is_current(self) && !state_has(self, STATE_HANDLE | STATE_FORK)) {
+    self = whole_task(self);
+    if (is_current(self) && !state_has(self, STATE_HANDLE)) {
         ref_born(self, 1); /* from now on the ending is published, and the running task's reference dropped */
         state_flag(self, STATE_HANDLE, true);
+    }
+    if (!state_has(self, STATE_HANDLE)) { /* seen from a stolen fork: its generation may come again with the next task */
+        return (belay_task_handle){0};
     }
     return task_handle(load_relaxed(&self->scope)->executor, self); /* relaxed: own */
 }

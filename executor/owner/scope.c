@@ -169,10 +169,12 @@ belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *
 belay_status belay_scope_open_root_from(belay_executor *ex, const belay_scope_options *given,
                                         belay_scope *out, const char *site) {
     const belay_scope_options *o = given != NULL ? given : &no_options;
+    if (out != NULL) {
+        *out = (belay_scope){0};
+    }
     if (ex == NULL || out == NULL || !options_valid(o)) {
         return BELAY_EINVAL;
     }
-    *out = (belay_scope){0};
     if (port_forked()) {
         return BELAY_ECHILD;
     }

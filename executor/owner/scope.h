@@ -65,6 +65,12 @@ static inline uint32_t count_generation(const scope *s) {
     return load_relaxed(&s->generation); /* relaxed: constant for who may look; else compared again with the word */
 }
 
+/* How far the private count may drift from zero before it is moved to the word: tasks that begin at home and end elsewhere
+ * let it rise without a bound. */
+#define COUNT_DRIFT ((int64_t)1 << 20)
+/* Moves it; by the home worker, inside its section. */
+void count_settle(scope *s);
+
 /* Changes the private count if this worker is the scope's home (and the generation is right): no locked instruction. */
 static inline bool count_at_home(worker *w, scope *s, uint32_t generation, int64_t n) {
     if (w == NULL || load_relaxed(&s->home) != w->index + 1) { /* relaxed: looked at again inside */
@@ -74,7 +80,11 @@ static inline bool count_at_home(worker *w, scope *s, uint32_t generation, int64
     /* relaxed, all: ordered against count_unbias by the fence pair; `local` is ours inside the section */
     bool home = load_relaxed(&s->home) == w->index + 1 && count_generation(s) == generation;
     if (likely(home)) {
-        owner_add(&s->local, n);
+        int64_t local = load_relaxed(&s->local) + n;
+        store_relaxed(&s->local, local);
+        if (unlikely(local >= COUNT_DRIFT || local <= -COUNT_DRIFT)) {
+            count_settle(s);
+        }
     }
     section_leave(w);
     return home;
@@ -127,6 +137,10 @@ belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason);
 /* Cancels one task, its stolen forks and the scopes it has opened. The caller holds a reference, or is waited for by it.
  * BELAY_OK or BELAY_EALREADY. */
 belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason);
+/* The task's cancel word is set: wakes it. Returns the outermost scope it has opened, pinned, or NULL; the caller passes it to
+ * scope_cancel_opened. The task cannot end meanwhile. */
+scope *task_wake_canceled(belay_executor *ex, belay_task *t);
+void scope_cancel_opened(scope *opened, const belay_cancel_reason *reason);
 /* A scope just linked to its parent takes over the parent's cancel, and its opener's. */
 void cancel_inherit(scope *s, belay_task *opener);
 /* The task (inside s and above) was told: marks all cancelled scopes it is in. */

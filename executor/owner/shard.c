@@ -93,7 +93,8 @@ static bool linked_in(const belay_task *t, const scope *s, uint16_t number) {
 shard *shard_lock_of(belay_task *t) {
     scope *s = load_relaxed(&t->scope); /* relaxed: looked at again under the lock */
     uint16_t number = load_relaxed(&t->shard);
-    if (s == NULL || !linked_in(t, s, number)) {
+    bool linked = (load_seq_cst(&t->state) & STATE_LINKED) != 0; /* seq_cst: after the cancel word; pairs with enter_inner */
+    if (s == NULL || !linked || !linked_in(t, s, number)) {
         return NULL;
     }
     shard *h = shard_number(s, number);

@@ -71,6 +71,7 @@ static runnable *take(worker *w, fork_deque *d, uint64_t ends) {
     announce(r, owner, slot);
     count_own(&w->count, COUNT_STEALS, 1);
     count_own(&w->count, COUNT_STOLEN_FORKS, 1);
+    port_tsan_release(&r->run);
     return &r->run;
 }
 
@@ -79,7 +80,7 @@ static uint64_t force(worker *w, fork_deque *d, uint64_t ends, uint32_t head) {
     uint32_t tail = fork_tail(ends);
     uint32_t split = fork_split(ends);
     uint32_t to = split + (head - split + 1) / 2;
-    uint64_t forcing = fork_ends(tail | FORK_FORCING, to);
+    uint64_t forcing = fork_ends(tail | fork_mark_of(w), to);
     if (!cas_acq_rel(&d->ends, &ends, forcing)) { /* acq_rel: as every change of ends */
         return 0;
     }
@@ -130,16 +131,22 @@ runnable *upcall_steal_orphan(worker *w) {
     return r;
 }
 
+/* Before the heavy fence of a parker: the owner's next fork reads the request and wakes somebody, or its head is seen by
+ * the parker's look afterwards. */
+void upcall_ask_forks(worker *victim) {
+    fork_deque *d = load_acquire(&victim->forks); /* pairs with attach and switch_to */
+    if (d != NULL) {
+        fork_ask(d);
+    }
+}
+
 bool upcall_forks_visible(const worker *victim, bool *hidden) {
     fork_deque *d = load_acquire(&victim->forks); /* pairs with attach and switch_to */
     if (d == NULL) {
         return false;
     }
     uint64_t ends = load_acquire(&d->ends); /* pairs with the publishing swap */
-    *hidden = load_relaxed(&d->head) > fork_split(ends); /* relaxed: a hint */
-    if (!*hidden) {
-        fork_ask(d); /* so that the next fork wakes us, if we go to sleep now */
-    }
+    *hidden = load_relaxed(&d->head) > fork_split(ends); /* relaxed: ordered by the parker's heavy fence */
     return fork_tail(ends) < fork_split(ends);
 }
 
@@ -168,14 +175,20 @@ static void done(worker *w, belay_task *r, belay_fork_slot *slot) {
     lock *l = task_lock(owner);
     lock_take(l);
     waiter *waiting = r->joiners;
-    store_release(fork_state_of(slot), FORK_DONE); /* pairs with wait_stolen's spin */
+    bool own_cancel = load_relaxed(&r->cancel) != load_relaxed(&owner->cancel); /* relaxed: under the lock */
+    /* release: pairs with wait_stolen's spin */
+    store_release(fork_state_of(slot), state_has(r, STATE_LOST_FORK) ? FORK_DONE_LOST : FORK_DONE);
     if (waiting != NULL) {
         (void)waiter_wake(waiting);
     }
     lock_release(l);
-    store_relaxed(&r->cancel, 0u); /* relaxed, both: the record is ours; the reason is the owner's */
+    belay_executor *ex = executor_of_sched(w->sched);
+    if (own_cancel) {
+        cancel_forget(ex, w, r);
+    }
+    store_relaxed(&r->cancel, 0u); /* relaxed: the record is ours */
     state_free(r);
-    slot_give(executor_of_sched(w->sched), w, SLOT_TASK, r);
+    slot_give(ex, w, SLOT_TASK, r);
 }
 
 void fork_run_stolen(belay_task *r) {
@@ -183,52 +196,52 @@ void fork_run_stolen(belay_task *r) {
     slot->run(r, slot);
     forks_finish(r);
     scope_close_left(r);
-    bool lost = state_has(r, STATE_LOST_FORK);
     state_finish(r);
     shard_unlink(r);
-    if (lost) {
-        fork_lost(r->v.parent);
-    }
     done(worker_current(), r, slot);
 }
 
 /* ---- cancelling ----------------------------------------------------------------------------------------------------- */
 
-/* Copies the owner's cancel word to the stolen fork in this slot, and wakes it. Under the owner's lock. */
-static belay_task *cancel_slot(belay_task *owner, belay_fork_slot *slot) {
+/* The stolen fork in this slot, with its owner's cancel word copied to it. NULL: none. Under the owner's lock. */
+static belay_task *mark_slot(belay_task *owner, belay_fork_slot *slot) {
     uint64_t state = load_acquire(fork_state_of(slot)); /* pairs with announce */
-    if (state == 0 || state == FORK_DONE) {
+    if (state == 0 || (state & FORK_DONE) != 0) {
         return NULL;
     }
     belay_task *r = (belay_task *)(uintptr_t)state;
-    if (r->v.parent != owner) {
-        return NULL;
+    uint32_t cancel = load_relaxed(&owner->cancel); /* relaxed: who set it has the lock, or had it since */
+    if (r->v.parent != owner || cancel == 0) {
+        return NULL; /* 0: the owner we came for has ended, and its record has another life */
     }
-    store_seq_cst(&r->cancel, load_relaxed(&owner->cancel)); /* seq_cst: before the wait word, as in cancel.c */
-    bool parked;
-    if (wait_claim(&r->wait, WAIT_CANCELED, &parked) && parked) {
-        task_submit(&load_relaxed(&r->scope)->executor->sched, r); /* relaxed: constant for a life */
-    }
+    store_seq_cst(&r->cancel, cancel); /* seq_cst: before the wait word, as in cancel.c */
     return r;
 }
 
-void forks_cancel(belay_executor *ex, belay_task *t) {
+/* One slot: marks its stolen fork, wakes it, and cancels what it has opened and forked. False: there are no more. */
+static bool cancel_slot(belay_executor *ex, belay_task *t, fork_deque *d, uint32_t i,
+                        const belay_cancel_reason *reason) {
+    lock *l = task_lock(t);
+    lock_take(l);
+    /* relaxed: both change only while no fork is stolen, or under the lock */
+    bool more = load_relaxed(&d->owner) == t && i < fork_tail(load_relaxed(&d->ends));
+    belay_task *r = more ? mark_slot(t, fork_slot(d, i)) : NULL;
+    scope *opened = r != NULL ? task_wake_canceled(ex, r) : NULL; /* under the lock, without which r may end */
+    lock_release(l);
+    if (opened != NULL) {
+        scope_cancel_opened(opened, reason);
+    }
+    if (r != NULL) {
+        forks_cancel(ex, r, reason); /* if it has ended by now, its slots say so */
+    }
+    return more;
+}
+
+void forks_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason) {
     fork_deque *d = load_acquire(&t->fork); /* pairs with attach; type-stable if it is not the task's any more */
     if (d == NULL || d->capacity == 0) {
         return;
     }
-    for (uint32_t i = 0; i < d->capacity; i++) {
-        lock *l = task_lock(t);
-        lock_take(l);
-        /* relaxed: both change only while no fork is stolen, or under the lock */
-        bool more = load_relaxed(&d->owner) == t && i < fork_tail(load_relaxed(&d->ends));
-        belay_task *r = more ? cancel_slot(t, fork_slot(d, i)) : NULL;
-        lock_release(l);
-        if (!more) {
-            return;
-        }
-        if (r != NULL) {
-            forks_cancel(ex, r);
-        }
+    for (uint32_t i = 0; i < d->capacity && cancel_slot(ex, t, d, i, reason); i++) {
     }
 }

@@ -106,6 +106,12 @@ void *port_pages_map(size_t size, size_t alignment);
 void port_pages_unmap(void *pages, size_t size);
 /* Gives the memory back and keeps the addresses; the content becomes zero. */
 void port_pages_discard(void *pages, size_t size);
+/* The same for many ranges, which is far cheaper than a call each where the system can do it at once. */
+typedef struct port_range {
+    void *pages;
+    size_t size;
+} port_range;
+void port_pages_discard_each(const port_range *ranges, uint32_t count);
 /* Fresh pages at the same address: for ThreadSanitizer, which forgets the old accesses. */
 bool port_pages_renew(void *pages, size_t size);
 /* Makes [pages, pages + size) fault on access. Returns how: guard marker in the page table (no

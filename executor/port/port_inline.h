@@ -2,6 +2,15 @@
 #ifndef BELAY_PORT_INLINE_H
 #define BELAY_PORT_INLINE_H
 
+/* Orders a locked push of Concurrency Kit's before a later load: on x86-64 every locked instruction does. */
+static inline void port_fence_after_push(void) {
+#if defined(__x86_64__) || defined(BELAY_SIM)
+    __asm__ volatile("" ::: "memory");
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 extern atomic_u32 port_fork_flag; /* written in a forked child, before it runs anything else */
 
 static inline bool port_forked(void) {

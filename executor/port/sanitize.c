@@ -36,7 +36,8 @@ void tsan_adopt(port_fiber *fiber) {
     fiber->tsan = __tsan_get_current_fiber();
 }
 
-void tsan_destroy(port_fiber *fiber) {
+/* Not for the sanitizer's eyes: see fiber_end in task/fiber.c. */
+PORT_TSAN_BLIND void tsan_destroy(port_fiber *fiber) {
     __tsan_destroy_fiber(fiber->tsan);
     fetch_sub_relaxed(&fibers, 1); /* relaxed: only the number counts */
 }

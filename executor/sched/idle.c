@@ -126,7 +126,7 @@ void sched_notify(sched *s, bool worker_side) {
 void sched_nudge(sched *s) {
     uint64_t idle = load_seq_cst(&s->idle); /* a look; the next one comes soon */
     if (searching_of(idle) == 0 && parked_of(idle) != 0 &&
-        (work_visible(&s->workers[0]) || work_hidden(&s->workers[0]))) {
+        (work_visible(s, NULL) || work_hidden(s, NULL))) {
         wake_one(s);
     }
 }
@@ -162,7 +162,7 @@ void idle_search_end(worker *w, bool found) {
     sched *s = w->sched;
     uint64_t before = fetch_sub_seq_cst(&s->idle, SEARCHING_ONE); /* seq_cst: publishers read it */
     CHECK(searching_of(before) > 0);
-    if (found && searching_of(before) == 1 && parked_of(before) != 0 && work_visible(w)) {
+    if (found && searching_of(before) == 1 && parked_of(before) != 0 && work_visible(s, w)) {
         wake_one(s);
     }
 }
@@ -178,7 +178,7 @@ static void leave_parked(worker *w, uint32_t seen) {
     }
 }
 
-void idle_park(worker *w, bool searching, int64_t limit) {
+void idle_park(worker *w, bool searching) {
     sched *s = w->sched;
     uint32_t seen = ck_ec32_value(&w->ec);
     uint64_t bit = UINT64_C(1) << (w->index % 64);
@@ -186,13 +186,15 @@ void idle_park(worker *w, bool searching, int64_t limit) {
     uint64_t change = searching ? PARKED_ONE - SEARCHING_ONE : PARKED_ONE;
     uint64_t before = fetch_add_seq_cst(&s->idle, change); /* seq_cst: pairs with sched_notify */
     bool last = searching_of(before) == (searching ? 1u : 0u);
+    work_ask(w);
     if (last) {
-        port_fence_heavy(s->symmetric); /* pairs with the light fence in sched_notify */
+        port_fence_heavy(s->symmetric); /* pairs with the light fence in sched_notify, and with a fork's */
     }
-    bool stay = load_seq_cst(&s->stopping) == 0 && inbox_empty(w) && !(last && work_visible(w));
+    bool stay = load_seq_cst(&s->stopping) == 0 && inbox_empty(w) && !(last && work_visible(s, w));
     if (stay) {
         /* Only now: who arms a timer on our wheel and does not see our bit is seen by us. */
         int64_t deadline = s->drv->deadline(w);
+        int64_t limit = work_hidden(s, w) ? port_clock_now() + SCHED_HIDDEN_NS : PORT_NEVER;
         count_own(&w->count, COUNT_PARKS, 1);
         ec_sleep(w, seen, limit < deadline ? limit : deadline);
     }
@@ -203,6 +205,7 @@ bool idle_all_parked(const sched *s) {
     return parked_of(load_seq_cst(&s->idle)) == s->count; /* seq_cst: see event/monitor.c */
 }
 
+/* Who fires a timer submits what it made runnable before the wheel shows no deadline: so the deadlines are read first. */
 bool worker_quiet(worker *w, uint32_t starved) {
     sched *s = w->sched;
     for (uint32_t i = 0; i < s->count; i++) {
@@ -210,5 +213,20 @@ bool worker_quiet(worker *w, uint32_t starved) {
             return false;
         }
     }
-    return parked_of(load_seq_cst(&s->idle)) + starved >= s->count; /* seq_cst: after the count of the starved */
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!inbox_empty(&s->workers[i])) {
+            return false;
+        }
+    }
+    return inject_empty(s) &&
+           parked_of(load_seq_cst(&s->idle)) + starved >= s->count; /* seq_cst: after the count of the starved */
+}
+
+uint64_t worker_turns(const worker *w) {
+    const sched *s = w->sched;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        sum += load_relaxed(&s->workers[i].turn); /* relaxed: ordered by the caller */
+    }
+    return sum;
 }

@@ -38,9 +38,10 @@ static runnable *pop_all(ck_stack_t *stack, runnable **last) {
 }
 
 void sched_inject(sched *s, runnable *r) {
-    count_shared(&s->foreign, COUNT_INJECTED, 1);
+    port_tsan_acquire(r);
     port_tsan_release(r);
     ck_stack_push_upmc(&shard_of(s)->stack, &r->link);
+    port_fence_after_push(); /* pairs with the parker's read-modify-writes and last look */
     sched_notify(s, false);
 }
 
@@ -63,7 +64,7 @@ static void push_or_inject(worker *w, runnable *r) {
 
 bool inject_drain(worker *w) {
     sched *s = w->sched;
-    bool any = false;
+    uint64_t n = 0;
     for (uint32_t i = 0; i < SCHED_INJECT; i++) {
         runnable *last;
         runnable *r = pop_all(&s->inject[(w->index + i) % SCHED_INJECT].stack, &last);
@@ -71,14 +72,15 @@ bool inject_drain(worker *w) {
             runnable *next = runnable_next(r);
             port_tsan_acquire(r);
             push_or_inject(w, r);
-            any = true;
+            n++;
             r = next;
         }
     }
-    if (any) {
+    if (n != 0) {
         sched_notify_worker(s); /* who parked meanwhile saw them neither there nor here */
     }
-    return any;
+    count_own(&w->count, COUNT_INJECTED, n);
+    return n != 0;
 }
 
 bool inbox_empty(const worker *w) {
@@ -86,12 +88,16 @@ bool inbox_empty(const worker *w) {
 }
 
 void worker_push_pinned(worker *w, runnable *r) {
+    port_tsan_acquire(r);
     r->link.next = NULL;
+    port_tsan_release(r);
     runnable *last = load_relaxed(&w->pinned_last); /* relaxed: the owner's list */
     if (last == NULL) {
         store_relaxed(&w->pinned_first, r);
     } else {
+        port_tsan_acquire(last);
         last->link.next = &r->link;
+        port_tsan_release(last);
     }
     store_relaxed(&w->pinned_last, r);
 }
@@ -127,7 +133,9 @@ void sched_submit_pinned(sched *s, uint32_t index, runnable *r) {
         worker_push_pinned(target, r);
         return;
     }
+    port_tsan_acquire(r);
     port_tsan_release(r);
     ck_stack_push_upmc(&target->inbox, &r->link);
+    port_fence_after_push(); /* pairs with the parker's look at its inbox after it has set its bit */
     sched_wake(s, index);
 }

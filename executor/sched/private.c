@@ -66,6 +66,7 @@ runnable *private_refill(worker *w) {
         store_relaxed(&w->batch_next, 0u);
         store_relaxed(&w->batch_end, n - 1);
         section_leave(w);
+        sched_notify_worker(w->sched); /* who saw the queue and parks must find it either there or here */
     }
     return claimed[0];
 }
@@ -85,6 +86,7 @@ runnable *private_take_slow(worker *w) {
 }
 
 void worker_handoff(worker *w, runnable *r) {
+    port_tsan_release(r);
     enter(w);
     runnable *old = load_relaxed(&w->handoff); /* relaxed: ours inside the section */
     store_relaxed(&w->handoff, r);

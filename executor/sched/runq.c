@@ -45,6 +45,7 @@ static runq_ring *grow(runq *q, runq_ring *old, uint64_t head, uint64_t tail) {
                       load_relaxed(&old->slot[i & (old->capacity - 1)]));
     }
     ring->older = old;
+    port_tsan_release(ring);
     store_release(&q->ring, ring); /* pairs with the acquire in take */
     return ring;
 }

@@ -46,6 +46,7 @@ bool runq_push_full(runq *q, runnable *r);
 static inline bool runq_push(runq *q, runnable *r) {
     uint64_t tail = load_relaxed(&q->tail); /* relaxed: the owner's own words */
     runq_ring *ring = load_relaxed(&q->ring);
+    port_tsan_acquire(ring);
     if (unlikely(tail - load_relaxed(&q->head_seen) >= ring->capacity)) {
         return runq_push_full(q, r);
     }

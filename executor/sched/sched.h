@@ -69,6 +69,7 @@ void sched_nudge(sched *s);
 void sched_wake(sched *s, uint32_t index);
 
 static inline void worker_push(worker *w, runnable *r) {
+    port_tsan_release(r);
     if (unlikely(!runq_push(&w->queue, r))) {
         sched_inject(w->sched, r); /* needs no memory */
         return;
@@ -82,9 +83,9 @@ static inline void worker_push(worker *w, runnable *r) {
 bool idle_search_begin(sched *s);
 /* found: the searcher has work; the last one wakes a successor. */
 void idle_search_end(worker *w, bool found);
-/* Parks the worker until it is woken, or until its next timer or the limit, unless work is seen on the last look.
- * Returns as a searcher. `searching`: whether the caller is one. */
-void idle_park(worker *w, bool searching, int64_t limit);
+/* Parks the worker until it is woken, or until its next timer, or for SCHED_HIDDEN_NS if others hide work, unless work is
+ * seen on the last look. Returns as a searcher. `searching`: whether the caller is one. */
+void idle_park(worker *w, bool searching);
 /* No worker runs anything. A hint. */
 bool idle_all_parked(const sched *s);
 
@@ -99,10 +100,12 @@ bool inbox_empty(const worker *w);
 /* Steals from another worker: one to run, the rest to the own queue. Of workers busy with one task for longer than
  * SCHED_HIDDEN_NS also what they hide. NULL: nothing found. */
 runnable *steal_any(worker *w, int64_t now);
-/* Is there anything a searcher could take? For the last look before parking, after the heavy fence. */
-bool work_visible(worker *w);
-/* Is there hidden work anywhere? Then park only for a while. */
-bool work_hidden(worker *w);
+/* Asks all others to show forked calls at their next fork. Before the heavy fence of the last look. */
+void work_ask(worker *w);
+/* Is there anything that worker w (NULL: any) could take? For the last look before parking, after the heavy fence. */
+bool work_visible(sched *s, const worker *w);
+/* Does anybody but w hide work? Then park only for a while. */
+bool work_hidden(sched *s, const worker *w);
 
 bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const driver *drv,
                 const allocator *alloc);
@@ -120,6 +123,8 @@ runnable *upcall_steal_fork(worker *w, worker *victim, bool force);
 runnable *upcall_steal_orphan(worker *w);
 /* Could upcall_steal_fork find something? hidden: only by force. */
 bool upcall_forks_visible(const worker *victim, bool *hidden);
+/* Asks for them. */
+void upcall_ask_forks(worker *victim);
 bool upcall_orphans_visible(const sched *s);
 
 #endif

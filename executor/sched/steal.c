@@ -68,27 +68,34 @@ runnable *steal_any(worker *w, int64_t now) {
     return upcall_steal_orphan(w);
 }
 
-bool work_visible(worker *w) {
+void work_ask(worker *w) {
     sched *s = w->sched;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (i != w->index) {
+            upcall_ask_forks(&s->workers[i]);
+        }
+    }
+}
+
+bool work_visible(sched *s, const worker *w) {
     if (!inject_empty(s) || upcall_orphans_visible(s)) {
         return true;
     }
     for (uint32_t i = 0; i < s->count; i++) {
         bool hidden = false;
         if (runq_size(&s->workers[i].queue) != 0 ||
-            (i != w->index && upcall_forks_visible(&s->workers[i], &hidden))) {
+            (&s->workers[i] != w && upcall_forks_visible(&s->workers[i], &hidden))) {
             return true;
         }
     }
     return false;
 }
 
-bool work_hidden(worker *w) {
-    sched *s = w->sched;
+bool work_hidden(sched *s, const worker *w) {
     for (uint32_t i = 0; i < s->count; i++) {
         bool hidden = false;
-        if (i != w->index && (worker_hides(&s->workers[i]) ||
-                              upcall_forks_visible(&s->workers[i], &hidden) || hidden)) {
+        if (&s->workers[i] != w && (worker_hides(&s->workers[i]) ||
+                                    upcall_forks_visible(&s->workers[i], &hidden) || hidden)) {
             return true;
         }
     }

@@ -11,6 +11,7 @@ enum { LOOK_OUTSIDE = 61 };
 static runnable *pinned_take(worker *w) {
     runnable *r = load_relaxed(&w->pinned_first); /* relaxed: the owner's list */
     if (r != NULL) {
+        port_tsan_acquire(r);
         runnable *next = runnable_next(r);
         store_relaxed(&w->pinned_first, next);
         if (next == NULL) {
@@ -20,16 +21,20 @@ static runnable *pinned_take(worker *w) {
     return r;
 }
 
-/* Brings in what came from outside. */
+/* Brings in what came from outside. A worker without stacks then goes through everything at hand anew. */
 static void look_outside(worker *w) {
     store_relaxed(&w->tick, 0u);
     store_relaxed(&w->now, port_clock_coarse()); /* relaxed: own word */
-    (void)w->sched->drv->poll(w);
+    bool any = w->sched->drv->poll(w);
     if (!inbox_empty(w)) {
         inbox_drain(w);
+        any = true;
     }
     if (!inject_empty(w->sched)) {
-        (void)inject_drain(w);
+        any |= inject_drain(w);
+    }
+    if (any) {
+        store_relaxed(&w->starved_tries, 0u); /* relaxed: own word */
     }
 }
 
@@ -80,11 +85,6 @@ static runnable *search(worker *w) {
     }
 }
 
-/* Hidden work is looked at again when its owner has been busy for long. */
-static int64_t park_limit(worker *w) {
-    return work_hidden(w) ? port_clock_now() + SCHED_HIDDEN_NS : PORT_NEVER;
-}
-
 /* Nothing at hand: searches, parks, searches again. */
 static runnable *worker_seek(worker *w) {
     runnable *r = NULL;
@@ -92,7 +92,7 @@ static runnable *worker_seek(worker *w) {
     while (r == NULL && !stopping(w)) {
         r = searching ? search(w) : NULL;
         if (r == NULL && !stopping(w)) {
-            idle_park(w, searching, park_limit(w));
+            idle_park(w, searching);
             searching = true;
         }
     }

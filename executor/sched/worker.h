@@ -46,10 +46,12 @@ typedef struct worker {
     ATOMIC(uint32_t) fresh;             /* own: the loop has just moved to a fresh fiber (fiber per task) */
     ATOMIC(struct fiber *) spares;      /* own: fibers ready to take over the loop */
     ATOMIC(uint32_t) spare_count;       /* own */
+    ATOMIC(uint32_t) spares_made;       /* own: by the last call to the pool, which rises up to a bound */
     ATOMIC(uint64_t) turn;    /* own; read by thieves and the watchdog: rises whenever another task runs */
     ATOMIC(uint64_t) watched_turn;  /* written by any thief: the turn it saw ... */
     ATOMIC(int64_t) watched_since;  /* ... and since when; an approximation */
     ATOMIC(uint32_t) tick;    /* own: picks since the last look at the outside */
+    ATOMIC(uint32_t) callbacks;   /* own: depth of user callbacks, in which nothing may wait */
     ATOMIC(uint32_t) checkpoints; /* own: checkpoints passed */
     ATOMIC(uint32_t) row;     /* own: hand-offs taken in a row */
     ATOMIC(uint32_t) rng;     /* own: whom to rob next */
@@ -128,6 +130,8 @@ bool worker_hides(const worker *w);
 /* Nothing runs, waits to be resumed or will be woken by a timer anywhere; `starved` workers (the caller included) only
  * have tasks that cannot start. A hint that is true when it stays true. */
 bool worker_quiet(worker *w, uint32_t starved);
+/* The sum of all workers' turns: unchanged as long as nothing runs. */
+uint64_t worker_turns(const worker *w);
 
 bool worker_init(worker *w, struct sched *s, uint32_t index);
 void worker_fini(worker *w);

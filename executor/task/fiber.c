@@ -3,16 +3,12 @@
 
 #include "task/state.h"
 
-enum { SPARES = 16, STARVED_NAP = 1000000 };
+enum { SPARES = 16, SPARES_AT_ONCE = 8, STARVED_NAP = 1000000 };
 
 static void fiber_main(void *arg);
 
-/* A fiber at the top of a new stack. NULL: no stack. */
-static fiber *fiber_new(fiber_pool *pool) {
-    stack memory;
-    if (!stack_get(pool->stacks, &memory)) {
-        return NULL;
-    }
+/* A fiber at the top of a new stack. NULL: no fiber; the stack was given back. */
+static fiber *fiber_new(fiber_pool *pool, stack memory) {
     uintptr_t top = ((uintptr_t)memory.low + memory.size - sizeof(fiber)) & ~(uintptr_t)63;
     fiber *f = (fiber *)top;
     f->memory = memory;
@@ -21,6 +17,7 @@ static fiber *fiber_new(fiber_pool *pool) {
     store_relaxed(&f->next, NULL); /* relaxed, here and below: not shared yet */
     store_relaxed(&f->deque, NULL);
     store_relaxed(&f->ignored, 0u);
+    store_relaxed(&f->used, 0u);
     fork_view_init(&f->view);
     if (!port_fiber_init(&f->port, memory.low, memory.size, f, fiber_main, f)) {
         stack_put(pool->stacks, memory);
@@ -29,13 +26,19 @@ static fiber *fiber_new(fiber_pool *pool) {
     return f;
 }
 
-static void fiber_free(fiber_pool *pool, fiber *f) {
+/* Nobody runs on it any more. Returns its stack, to be given back. ThreadSanitizer is not told: it would want an order
+ * between the fiber and the task that happens to run next on this worker, and such an order would hide their races. */
+__attribute__((noinline)) PORT_TSAN_BLIND static stack fiber_end(fiber_pool *pool, fiber *f) {
     fork_deque *deque = load_relaxed(&f->deque); /* relaxed: nobody runs on it */
     if (deque != NULL) {
         fork_deque_free(pool, deque);
     }
     port_fiber_fini(&f->port);
-    stack_put(pool->stacks, f->memory);
+    return f->memory;
+}
+
+static void fiber_free(fiber_pool *pool, fiber *f) {
+    stack_put(pool->stacks, fiber_end(pool, f));
 }
 
 static fiber *spare_pop(worker *w) {
@@ -53,22 +56,64 @@ static void spare_push(worker *w, fiber *f) {
     owner_add(&w->spare_count, 1u);
 }
 
-bool fiber_make_spare(worker *w) {
-    fiber *f = fiber_new(fiber_pool_of(w));
-    if (f == NULL) {
-        return false;
+/* How many to make: one more each time, so that a worker whose tasks hardly suspend keeps few stacks, and one whose tasks
+ * all do seldom takes the pool's lock. */
+static uint32_t spares_wanted(worker *w) {
+    uint32_t made = load_relaxed(&w->spares_made); /* relaxed: own word */
+    if (PORT_FIBER_PER_TASK || made == SPARES_AT_ONCE) {
+        return PORT_FIBER_PER_TASK ? 1 : made;
     }
-    spare_push(w, f);
-    return true;
+    store_relaxed(&w->spares_made, made + 1);
+    return made + 1;
 }
 
-/* In builds with a fiber per task an idle loop is not worth keeping: its next task needs a new one. */
-void fiber_recycle(worker *w, fiber *f) {
-    if (PORT_FIBER_PER_TASK || load_relaxed(&w->spare_count) >= SPARES) { /* relaxed: own word */
-        fiber_free(fiber_pool_of(w), f);
-    } else {
-        spare_push(w, f);
+bool fiber_make_spare(worker *w) {
+    fiber_pool *pool = fiber_pool_of(w);
+    stack memory[SPARES_AT_ONCE];
+    uint32_t count = stack_get_some(pool->stacks, memory, spares_wanted(w));
+    for (uint32_t i = count; i-- > 0;) {
+        fiber *f = fiber_new(pool, memory[i]);
+        if (f != NULL) {
+            spare_push(w, f);
+        }
     }
+    return load_relaxed(&w->spares) != NULL; /* relaxed: the owner's list */
+}
+
+/* Ends the spares that were used longest ago. There are SPARES. */
+static void spares_shed(worker *w) {
+    fiber *kept = load_relaxed(&w->spares); /* relaxed, here and below: the owner's list */
+    for (uint32_t i = 1; i < SPARES - SPARES_AT_ONCE; i++) {
+        kept = load_relaxed(&kept->next);
+    }
+    fiber_pool *pool = fiber_pool_of(w);
+    stack memory[SPARES_AT_ONCE];
+    fiber *f = load_relaxed(&kept->next);
+    store_relaxed(&kept->next, NULL);
+    for (uint32_t i = 0; i < SPARES_AT_ONCE; i++) {
+        fiber *next = load_relaxed(&f->next);
+        memory[i] = fiber_end(pool, f);
+        f = next;
+    }
+    owner_add(&w->spare_count, -(uint32_t)SPARES_AT_ONCE);
+    stack_put_some(pool->stacks, memory, SPARES_AT_ONCE);
+}
+
+/* One spare must be in hand, for the task that is resumed now may suspend again. In builds with a fiber per task no more are
+ * kept, because a task to start needs a new one; nor while some worker has no stack. */
+void fiber_recycle(worker *w, fiber *f) {
+    fiber_pool *pool = fiber_pool_of(w);
+    bool in_hand = load_relaxed(&w->spares) != NULL; /* relaxed: the owner's list */
+    /* relaxed: who starves looks again */
+    if (in_hand && (PORT_FIBER_PER_TASK || unlikely(load_relaxed(&pool->starved) != 0))) {
+        fiber_free(pool, f);
+        return;
+    }
+    store_relaxed(&f->used, 1u);
+    if (unlikely(load_relaxed(&w->spare_count) >= SPARES)) { /* relaxed: own word */
+        spares_shed(w);
+    }
+    spare_push(w, f);
 }
 
 void fiber_drop_spares(worker *w) {
@@ -82,6 +127,7 @@ void fiber_drop_spares(worker *w) {
 /* The first thing on every stack that was switched to. */
 static void arrived(void) {
     worker *w = worker_current();
+    port_tsan_acquire(w); /* of what the thread did before its first task: see fiber_run_worker */
     worker_post *post = load_relaxed(&w->post); /* relaxed: own word */
     void *arg = load_relaxed(&w->post_arg);
     store_relaxed(&w->post, NULL);
@@ -95,7 +141,7 @@ static void switch_to(worker *w, fiber *from, fiber *to, worker_post *post, void
     store_relaxed(&w->post, post); /* relaxed, here and below: own words */
     store_relaxed(&w->post_arg, arg);
     store_relaxed(&w->fiber, to);
-    store_relaxed(&w->forks, load_relaxed(&to->deque));
+    store_release(&w->forks, load_relaxed(&to->deque)); /* pairs with upcall_steal_fork */
     port_fiber_switch(&from->port, &to->port, last);
     arrived();
 }
@@ -126,7 +172,8 @@ void fiber_suspend(worker_post *post, void *arg) {
 
 void fiber_suspend_for(worker *w, runnable *r, worker_post *post, void *arg) {
     sched *s = w->sched;
-    fiber *self = load_relaxed(&w->fiber); /* relaxed: own words */
+    runnable *own = &load_relaxed(&w->task)->run; /* relaxed: own words */
+    fiber *self = load_relaxed(&w->fiber);
     fork_deque *deque = load_relaxed(&self->deque);
     if (unlikely(deque != NULL)) {
         forks_suspend(deque, s);
@@ -140,7 +187,9 @@ void fiber_suspend_for(worker *w, runnable *r, worker_post *post, void *arg) {
         to = spare_pop(w);
         CHECK(to != NULL); /* no task is started without a spare in hand */
     }
+    port_tsan_release(own);
     switch_to(w, self, to, post, arg, false);
+    port_tsan_acquire(own);
     if (unlikely(deque != NULL)) {
         forks_resume(deque, s);
     }
@@ -150,7 +199,7 @@ void fiber_suspend_for(worker *w, runnable *r, worker_post *post, void *arg) {
 
 static void resume(worker *w, fiber *f, belay_task *t) {
     fiber *to = take_up(w, t);
-    switch_to(w, f, to, post_recycle, f, PORT_FIBER_PER_TASK);
+    switch_to(w, f, to, post_recycle, f, false);
 }
 
 static runnable *next_runnable(worker *w) {
@@ -167,7 +216,7 @@ static void start_elsewhere(worker *w, fiber *f, belay_task *t) {
     fiber *to = spare_pop(w);
     store_relaxed(&w->picked, &t->run); /* relaxed: own words */
     store_relaxed(&w->fresh, 1u);
-    switch_to(w, f, to, post_recycle, f, true);
+    switch_to(w, f, to, post_recycle, f, false);
 }
 
 static bool must_move(worker *w) {
@@ -184,34 +233,69 @@ static bool pass_done(worker *w) {
         store_relaxed(&w->starved_tries, 0u);
     }
     owner_add(&w->starved_tries, 1u);
-    return load_relaxed(&w->starved_tries) > runq_size(&w->queue) + RUNQ_CLAIM + 2;
+    uint32_t claimed = load_relaxed(&w->batch_end) - load_relaxed(&w->batch_next);
+    return load_relaxed(&w->starved_tries) > runq_size(&w->queue) + claimed + 2;
 }
 
-/* Nothing to resume for this worker. Naps, and says whether that is so everywhere, for good. */
-static bool starved_for_good(worker *w) {
+/* Has another worker a stack for the task? A parked one keeps what it had when it went to sleep. */
+static bool spare_elsewhere(worker *w, const belay_task *t) {
+    if (load_relaxed(&t->pin) != 0) { /* relaxed: constant */
+        return false;
+    }
+    const sched *s = w->sched;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (load_relaxed(&s->workers[i].spare_count) != 0) { /* relaxed: read after the worker was seen parked */
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Can no stack come back? The turns show that no worker has left starvation, run something and starved again while we
+ * looked. */
+static bool starved_for_good(worker *w, const belay_task *t, uint32_t starved, uint64_t turns) {
+    return worker_quiet(w, starved) &&
+           load_seq_cst(&fiber_pool_of(w)->starved) == starved && /* seq_cst: before the second look at the turns */
+           worker_turns(w) == turns && !spare_elsewhere(w, t);
+}
+
+/* No stack for a spare: a task to start waits until one comes back, tasks to resume go on. When nothing runs anywhere and
+ * no timer is armed, none can come back: then the task ends with an error. Else the worker naps, with the task in its
+ * queue, so that a worker which has a stack may come for it. */
+static void start_starved(worker *w, belay_task *t) {
+    if (!pass_done(w)) {
+        upcall_submit(w->sched, &t->run);
+        return;
+    }
     fiber_pool *pool = fiber_pool_of(w);
+    uint64_t turns = worker_turns(w);
     uint32_t starved = fetch_add_seq_cst(&pool->starved, 1u) + 1; /* seq_cst: starved workers see each other */
-    bool quiet = worker_quiet(w, starved);
-    if (!quiet) {
+    bool refuse = starved_for_good(w, t, starved, turns);
+    if (!refuse) {
+        upcall_submit(w->sched, &t->run);
         port_futex_wait(&pool->starved.value, starved, port_clock_now() + STARVED_NAP);
     }
     fetch_sub_seq_cst(&pool->starved, 1u);
     store_relaxed(&w->starved_tries, 0u); /* relaxed: own word */
-    return quiet;
-}
-
-/* No stack for a spare: a task to start waits until one comes back, tasks to resume go on. When nothing runs anywhere and
- * no timer is armed, none can come back: then the task ends with an error. */
-static void start_starved(worker *w, belay_task *t) {
-    if (pass_done(w) && starved_for_good(w)) {
+    if (refuse) {
         task_refuse(w, t);
-    } else {
-        upcall_submit(w->sched, &t->run);
     }
 }
 
+/* Is there a spare for when the task suspends? In a build with a fiber per task it should be fresh, and made now: the next
+ * task will run on it, and ThreadSanitizer orders a fiber after what its maker has done before. */
+static bool ready(worker *w) {
+    if (!fiber_reserve(w)) {
+        return false;
+    }
+    if (PORT_FIBER_PER_TASK && load_relaxed(&load_relaxed(&w->spares)->used) != 0) { /* relaxed: the owner's list */
+        (void)fiber_make_spare(w);
+    }
+    return true;
+}
+
 static void start(worker *w, fiber *f, belay_task *t) {
-    if (unlikely(!fiber_reserve(w))) {
+    if (unlikely(!ready(w))) {
         start_starved(w, t);
     } else if (must_move(w)) {
         start_elsewhere(w, f, t);
@@ -227,6 +311,7 @@ static void worker_loop(fiber *f) {
         if (r == NULL) {
             return;
         }
+        port_tsan_acquire(r);
         belay_task *t = task_of(r);
         if (is_suspended(t)) {
             resume(w, f, t);
@@ -254,6 +339,7 @@ void fiber_run_worker(worker *w) {
     store_relaxed(&w->fiber, &native);
     fiber *first = spare_pop(w);
     CHECK(first != NULL);
+    port_tsan_release(w); /* the thread's start, its hook included, comes before every task on it */
     switch_to(w, &native, first, NULL, NULL, false);
     fiber_drop_spares(w);
     port_fiber_release(&native.port);

@@ -23,6 +23,7 @@ typedef struct fiber {
     ATOMIC(struct fiber *) next; /* in a worker's spares */
     ATOMIC(struct fork_deque *) deque; /* attached at the first fork; own */
     ATOMIC(uint32_t) ignored; /* own: waits refused to the task because it is cancelled */
+    ATOMIC(uint32_t) used;    /* own: it has been left in the loop before */
     fork_deque view;          /* forces the slow paths of fork and sync */
     belay_fork_slot scratch;  /* own: for a fork or sync that has no slot */
 } fiber;

@@ -18,7 +18,7 @@ static atomic_u32 *word_of(waiter *w) {
 }
 
 bool wait_claim(atomic_u32 *word, wait_word result, bool *parked) {
-    uint32_t now = load_relaxed(word); /* relaxed: the swap decides */
+    uint32_t now = load_seq_cst(word); /* seq_cst: after a canceller's store; pairs with the step to PARKED */
     do {
         uint32_t base = now & WAIT_BASE;
         if ((base != WAIT_ARMED && base != WAIT_PARKED) ||

@@ -5,8 +5,11 @@
  *
  * The functions are out of line, and pass their result through an empty asm: a task may be on
  * another thread after any call, and a compiler that could see that two calls read the same
- * variable (or compute the same address) would keep the first result. */
-#include "port/port.h"
+ * variable (or compute the same address) would keep the first result.
+ *
+ * ThreadSanitizer, which takes the fibers of a thread for threads of their own, would see them race for the
+ * thread's variables: it is not told of the accesses. */
+#include "port/fiber.h"
 
 #define PER_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
 
@@ -15,18 +18,18 @@ PER_THREAD uint32_t current_number; /* 0: none given yet */
 
 static ATOMIC(uint32_t) numbers_given;
 
-__attribute__((noinline)) void *port_current_get(void) {
+__attribute__((noinline)) PORT_TSAN_BLIND void *port_current_get(void) {
     void *found = current_worker;
     __asm__ volatile("" : "+r"(found)::"memory");
     return found;
 }
 
-__attribute__((noinline)) void port_current_set(void *current) {
+__attribute__((noinline)) PORT_TSAN_BLIND void port_current_set(void *current) {
     __asm__ volatile("" : "+r"(current)::"memory");
     current_worker = current;
 }
 
-__attribute__((noinline)) uint32_t port_thread_hash(void) {
+__attribute__((noinline)) PORT_TSAN_BLIND uint32_t port_thread_hash(void) {
     if (current_number == 0) {
         /* relaxed: the numbers only have to differ */
         current_number = fetch_add_relaxed(&numbers_given, 1) + 1;

@@ -12,9 +12,13 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum { GUARD_INSTALL = 102 }; /* MADV_GUARD_INSTALL, which older headers do not have */
+enum {
+    GUARD_INSTALL = 102, /* MADV_GUARD_INSTALL, which older headers do not have */
+    SELF = -10000,       /* PIDFD_SELF_THREAD, the same */
+};
 
 static const uint64_t PAGEMAP_IN_USE = (uint64_t)3 << 62; /* present, or swapped out */
 
@@ -24,6 +28,9 @@ static ATOMIC(uint32_t) marker_state;
 /* What pages_guard_restrict() forbids, as MARKER minus best. Relaxed: set before the test's
  * threads. */
 static ATOMIC(uint32_t) restriction;
+
+/* Not zero once a discard of many ranges was refused. Relaxed: each thread would find out the same. */
+static ATOMIC(uint32_t) one_by_one;
 
 size_t port_page_size(void) {
     return (size_t)sysconf(_SC_PAGESIZE);
@@ -74,6 +81,35 @@ void port_pages_unmap(void *pages, size_t size) {
 
 void port_pages_discard(void *pages, size_t size) {
     madvise(pages, size, MADV_DONTNEED);
+}
+
+/* Recent kernels (6.18, for one) let a process do this to its own pages, and flush the other
+ * processors' translations once for all ranges. The kernel reads port_range as the iovec it is laid out like. */
+static bool discard_at_once(const port_range *ranges, uint32_t count) {
+    _Static_assert(sizeof(port_range) == sizeof(struct iovec) &&
+                       offsetof(port_range, pages) == offsetof(struct iovec, iov_base) &&
+                       offsetof(port_range, size) == offsetof(struct iovec, iov_len),
+                   "a range is an iovec");
+    size_t size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size += ranges[i].size;
+    }
+    long done = syscall(SYS_process_madvise, SELF, ranges, (size_t)count, MADV_DONTNEED, 0);
+    return done >= 0 && (size_t)done == size;
+}
+
+/* A refusal by the kernel, a sandbox or an emulator is remembered; to forget it, or to discard a
+ * range twice, costs nothing but time. */
+void port_pages_discard_each(const port_range *ranges, uint32_t count) {
+    if (count > 1 && load_relaxed(&one_by_one) == 0) { /* relaxed: see its declaration */
+        if (discard_at_once(ranges, count)) {
+            return;
+        }
+        store_relaxed(&one_by_one, 1u); /* relaxed: see its declaration */
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        port_pages_discard(ranges[i].pages, ranges[i].size);
+    }
 }
 
 bool port_pages_renew(void *pages, size_t size) {

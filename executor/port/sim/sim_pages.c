@@ -149,6 +149,12 @@ void port_pages_discard(void *pages, size_t size) {
     madvise(pages, size, MADV_DONTNEED);
 }
 
+void port_pages_discard_each(const port_range *ranges, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        port_pages_discard(ranges[i].pages, ranges[i].size);
+    }
+}
+
 bool port_pages_renew(void *pages, size_t size) {
     port_pages_discard(pages, size);
     return true;

@@ -1,0 +1,165 @@
+/* The end of an executor against foreign threads that still use it, and its start without room. */
+#include "scenario.h"
+
+static belay_executor *shared;
+static belay_scope root;
+static belay_task_handle target;
+static tally ran;
+static tally accepted;
+
+static void reset(void) {
+    tally_reset(&ran);
+    tally_reset(&accepted);
+}
+
+static belay_status note(belay_task *self, void *arg) {
+    (void)arg;
+    if (sim_choose(2) == 0) {
+        (void)belay_sleep_until(self, belay_after(20000));
+    }
+    tally_add(&ran, 1);
+    return BELAY_OK;
+}
+
+static bool over(belay_status status) {
+    return status == BELAY_ESHUTDOWN || status == BELAY_ESTALE;
+}
+
+static void spawn_guest(void *arg) {
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        belay_status status = world_spawn(NULL, root, note, NULL, NULL);
+        sim_check(status == BELAY_OK || over(status), "another refusal");
+        if (status == BELAY_OK) {
+            tally_add(&accepted, 1);
+        }
+    }
+}
+
+static void handle_guest(void *arg) {
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        belay_status status = i == 1 ? belay_task_cancel(target, BELAY_ECANCELED, NULL)
+                                     : belay_task_retain(target);
+        sim_check(status == BELAY_OK || status == BELAY_EALREADY || over(status), "another refusal");
+        uint64_t count;
+        status = belay_scope_count(root, &count);
+        sim_check(status == BELAY_OK || over(status), "another refusal");
+    }
+}
+
+static void scope_guest(void *arg) {
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        belay_scope s;
+        belay_status status = belay_scope_open_root(shared, NULL, &s);
+        sim_check(status == BELAY_OK || over(status), "another refusal");
+        if (status == BELAY_OK) {
+            status = world_spawn(NULL, s, note, NULL, NULL);
+            sim_check(status == BELAY_OK || over(status), "another refusal");
+            status = belay_scope_close(NULL, s);
+            sim_check(status == BELAY_OK || status == BELAY_ECANCELED, "not closed");
+        }
+    }
+}
+
+static void begin(void) {
+    shared = world_open();
+    root = belay_executor_root(shared);
+    sim_check(world_spawn(NULL, root, note, NULL, &target) == BELAY_OK, "refused");
+}
+
+static void destroy_beside(void (*guest)(void *arg)) {
+    begin();
+    port_thread thread = world_thread(guest, NULL, "guest");
+    sim_check(belay_executor_destroy(shared) == BELAY_OK, "not destroyed");
+    world_check_empty();
+    sim_check(belay_task_retain(target) == BELAY_ESTALE, "not stale");
+    port_thread_join(&thread);
+    world_check_empty();
+}
+
+static void spawn_destroy(void) {
+    destroy_beside(spawn_guest);
+}
+
+static void handle_destroy(void) {
+    destroy_beside(handle_guest);
+}
+
+static void scope_destroy(void) {
+    destroy_beside(scope_guest);
+}
+
+/* ---- shutting down --------------------------------------------------------------------------------------- */
+
+static belay_status sleep_on(belay_task *self, void *arg) {
+    (void)arg;
+    return belay_sleep_until(self, BELAY_NEVER);
+}
+
+static void shut_guest(void *arg) {
+    (void)arg;
+    belay_status status = belay_executor_shutdown(shared, belay_after(10000), BELAY_NEVER);
+    sim_check(status == BELAY_OK || status == BELAY_ESTALE, "not shut down");
+}
+
+/* Two shut down at once; a sleeper must be cancelled. */
+static void shutdown_twice(void) {
+    begin();
+    sim_check(world_spawn(NULL, root, sleep_on, NULL, NULL) == BELAY_OK, "refused");
+    port_thread thread = world_thread(shut_guest, NULL, "guest");
+    belay_status status = belay_executor_shutdown(shared, 0, belay_after(10000));
+    sim_check(status == BELAY_OK || status == BELAY_EBUSY, "not shut down");
+    port_thread_join(&thread);
+    sim_check(world_spawn(NULL, root, note, NULL, NULL) == BELAY_ESHUTDOWN, "accepts after the end");
+    world_close(shared);
+}
+
+/* The entry in the table is used again while a guest of the last life looks at it. */
+static void next_life(void) {
+    begin();
+    port_thread thread = world_thread(handle_guest, NULL, "guest");
+    sim_check(belay_executor_destroy(shared) == BELAY_OK, "not destroyed");
+    belay_executor *again = world_open();
+    sim_check(belay_task_retain(target) == BELAY_ESTALE, "not stale");
+    port_thread_join(&thread);
+    world_close(again);
+}
+
+/* Two executors; a task of one spawns into the other. */
+static belay_status spawn_abroad(belay_task *self, void *arg) {
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        belay_task_handle task;
+        sim_check(world_spawn(self, root, note, NULL, &task) == BELAY_OK, "refused");
+        sim_check(belay_join(self, task, NULL) == BELAY_OK, "not joined");
+        sim_check(belay_task_release(task) == BELAY_OK, "not released");
+    }
+    return BELAY_OK;
+}
+
+static void abroad(void) {
+    begin();
+    sim_check(belay_task_release(target) == BELAY_OK, "not released");
+    belay_config config;
+    world_config(&config);
+    config.workers = 1;
+    config.allocate = NULL; /* the counts are the first one's */
+    config.release = NULL;
+    belay_executor *other;
+    sim_check(belay_executor_create(&config, &other) == BELAY_OK, "not created");
+    world_run(other, spawn_abroad, NULL);
+    sim_check(belay_executor_destroy(other) == BELAY_OK, "not destroyed");
+    world_close(shared);
+}
+
+static const scenario list_of_scenarios[] = {
+    {"spawn_destroy", reset, spawn_destroy, 2},   {"handle_destroy", reset, handle_destroy, 2},
+    {"scope_destroy", reset, scope_destroy, 2},   {"shutdown_twice", reset, shutdown_twice, 2},
+    {"next_life", reset, next_life, 4},           {"abroad", reset, abroad, 4},
+};
+
+__attribute__((constructor)) static void add(void) {
+    scenarios_add("shutdown", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+}

@@ -1,0 +1,102 @@
+/* Few stacks: tasks that cannot start wait for a stack, and end with BELAY_ENOSTACK only when none can
+ * come back. Nobody is forgotten. */
+#include "scenario.h"
+
+enum { TASKS = 5, DEPTH = 5 };
+
+
+static belay_executor *open_with(int64_t stacks) {
+    belay_config config;
+    world_config(&config);
+    config.max_stacks = stacks;
+    return world_open_with(&config);
+}
+
+static belay_status nap(belay_task *self, void *arg) {
+    (void)arg;
+    (void)belay_sleep_until(self, belay_after(20000));
+    return BELAY_OK;
+}
+
+/* All sleep at once; the stacks come back in time. */
+static void sleepers(void) {
+    belay_executor *ex = open_with(4);
+    belay_task_handle task[TASKS];
+    for (int i = 0; i < TASKS; i++) {
+        sim_check(world_spawn(NULL, belay_executor_root(ex), nap, NULL, &task[i]) == BELAY_OK, "refused");
+    }
+    for (int i = 0; i < TASKS; i++) {
+        belay_outcome out;
+        sim_check(belay_join(NULL, task[i], &out) == BELAY_OK, "not joined");
+        sim_check(out.kind == BELAY_OUTCOME_VALUE, "a stack came back, and was not waited for");
+        sim_check(belay_task_release(task[i]) == BELAY_OK, "not released");
+    }
+    world_close(ex);
+}
+
+/* Each waits for the next, so that the deepest cannot start. */
+static belay_status deeper(belay_task *self, void *arg) {
+    intptr_t depth = (intptr_t)arg;
+    belay_status status = BELAY_OK;
+    if (depth != 0) {
+        belay_task_handle task;
+        sim_check(world_spawn(self, belay_scope_current(self), deeper, (void *)(depth - 1), &task) ==
+                      BELAY_OK,
+                  "refused");
+        belay_outcome out;
+        sim_check(belay_join(self, task, &out) == BELAY_OK, "not joined");
+        sim_check(out.kind == BELAY_OUTCOME_VALUE || out.status == BELAY_ENOSTACK, "another end");
+        status = out.status;
+        sim_check(belay_task_release(task) == BELAY_OK, "not released");
+    }
+    return status;
+}
+
+static void chain(void) {
+    belay_executor *ex = open_with(4);
+    belay_task_handle task;
+    sim_check(world_spawn(NULL, belay_executor_root(ex), deeper, (void *)(intptr_t)DEPTH, &task) ==
+                  BELAY_OK,
+              "refused");
+    belay_outcome out;
+    sim_check(belay_join(NULL, task, &out) == BELAY_OK, "not joined");
+    sim_check(out.status == BELAY_ENOSTACK, "there were stacks enough");
+    sim_check(belay_task_release(task) == BELAY_OK, "not released");
+    world_close(ex);
+}
+
+/* A foreign thread wakes a suspended task while the rest starves. */
+static belay_status wait_for_cancel(belay_task *self, void *arg) {
+    (void)arg;
+    return belay_sleep_until(self, BELAY_NEVER);
+}
+
+static void foreign_wake(void) {
+    belay_executor *ex = open_with(4);
+    belay_task_handle task[TASKS];
+    for (int i = 0; i < TASKS; i++) {
+        sim_check(world_spawn(NULL, belay_executor_root(ex), wait_for_cancel, NULL, &task[i]) == BELAY_OK,
+                  "refused");
+    }
+    for (int i = 0; i < TASKS; i++) {
+        belay_status status = belay_task_cancel(task[i], BELAY_ECANCELED, NULL);
+        sim_check(status == BELAY_OK || status == BELAY_EALREADY, "not cancelled");
+    }
+    for (int i = 0; i < TASKS; i++) {
+        belay_outcome out;
+        sim_check(belay_join(NULL, task[i], &out) == BELAY_OK, "not joined");
+        sim_check(out.kind != BELAY_OUTCOME_VALUE, "another end");
+        sim_check(belay_task_release(task[i]) == BELAY_OK, "not released");
+    }
+    world_close(ex);
+}
+
+static const scenario list_of_scenarios[] = {
+    {"sleepers", NULL, sleepers, 4},
+    {"chain", NULL, chain, 4},
+    {"foreign_wake", NULL, foreign_wake, 4},
+};
+
+__attribute__((constructor)) static void add(void) {
+    scenarios_add("stacks", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+}
