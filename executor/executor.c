@@ -107,16 +107,21 @@ static bool make_wheels(belay_executor *ex) {
     return true;
 }
 
+/* Free slots that lie in the caches of others than the one who asks come on top of the limit, so that as many as were
+ * promised can always be had. */
+static uint32_t with_caches(const options *o, uint32_t limit) {
+    return limit + (o->workers + FOREIGN_SHARDS) * 2 * SLAB_BATCH;
+}
+
 static bool make_slabs(belay_executor *ex) {
     const options *o = &ex->opt;
+    uint32_t tasks = with_caches(o, o->max_tasks);
     return slab_init(&ex->tasks, sizeof(belay_task), offsetof(belay_task, u),
-                     offsetof(belay_task, number), o->max_tasks) &&
+                     offsetof(belay_task, number), tasks) &&
            slab_init(&ex->scopes, sizeof(scope), offsetof(scope, link), offsetof(scope, number),
-                     o->max_scopes) &&
-           slab_init(&ex->deferred, deferred_bytes(), deferred_link(), deferred_number(),
-                     o->max_tasks) &&
-           slab_init(&ex->reasons, reason_slot_bytes(), reason_slot_link(), reason_slot_number(),
-                     o->max_tasks);
+                     with_caches(o, o->max_scopes)) &&
+           slab_init(&ex->deferred, deferred_bytes(), deferred_link(), deferred_number(), tasks) &&
+           slab_init(&ex->reasons, reason_slot_bytes(), reason_slot_link(), reason_slot_number(), tasks);
 }
 
 /* Shards outlive their scopes; results may still wait for a joiner that never came. */

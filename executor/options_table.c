@@ -71,8 +71,9 @@ const option option_table[OPTION_ROWS] = {
         .low = 16,
         .high = 64 * MIB,
         .initial = 16 * MIB,
-        .meaning = "Tasks that may exist at once.",
-        .advice = "A spawn beyond it is refused with `BELAY_ENOMEM`. Lower it to learn early of a "
+        .meaning = "Tasks that can exist at once.",
+        .advice = "Free records in the caches of workers (at most 128 each, and 1,024 for all "
+                  "other threads) come on top. Then a spawn is refused with `BELAY_ENOMEM`. Lower it to learn early of a "
                   "program that spawns faster than it finishes.",
     },
     {
@@ -82,8 +83,9 @@ const option option_table[OPTION_ROWS] = {
         .low = 2,
         .high = 16 * MIB,
         .initial = MIB,
-        .meaning = "Scopes that may be open at once.",
-        .advice = "Opening one more is refused with `BELAY_ENOMEM`. The root scope counts.",
+        .meaning = "Scopes that can be open at once.",
+        .advice = "Free records in caches come on top, as with tasks. Then opening one more is "
+                  "refused with `BELAY_ENOMEM`. The root scope counts.",
     },
     {
         FIELD(spin),

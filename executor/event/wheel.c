@@ -16,6 +16,10 @@ static int64_t time_of(uint64_t tick) {
                                                            : (int64_t)(tick << WHEEL_TICK_BITS);
 }
 
+static unsigned digit_of(uint64_t tick, unsigned level) {
+    return (unsigned)(tick >> (DIGIT_BITS * level)) & (WHEEL_SLOTS - 1);
+}
+
 void wheel_init(wheel *w, sched *s, uint32_t index) {
     lock_init(&w->lock);
     w->sched = s;
@@ -40,7 +44,7 @@ static void place(wheel *w, timer *t) {
         tick = w->now | LAST_TICK;
     }
     t->level = (uint8_t)level;
-    t->slot = (uint8_t)((tick >> (DIGIT_BITS * level)) & (WHEEL_SLOTS - 1));
+    t->slot = (uint8_t)digit_of(tick, level);
     list_append(&w->slot[level][t->slot], &t->link);
     w->used[level] |= UINT64_C(1) << t->slot;
 }
@@ -52,8 +56,26 @@ static void unplace(wheel *w, timer *t) {
     }
 }
 
+/* A slot above the lowest level that contains the present was moved down only in part: what is left in it may be earlier
+ * than what lies below, so it comes first. */
+static bool unfinished_slot(const wheel *w, unsigned *level, unsigned *slot) {
+    for (unsigned i = 1; i < WHEEL_LEVELS; i++) {
+        unsigned digit = digit_of(w->now, i);
+        if ((w->used[i] >> digit & 1) != 0) {
+            *level = i;
+            *slot = digit;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The first used slot and the tick at which it begins. False: the wheel is empty. Under the lock. */
 static bool first_slot(const wheel *w, unsigned *level, unsigned *slot, uint64_t *tick) {
+    if (unfinished_slot(w, level, slot)) {
+        *tick = w->now;
+        return true;
+    }
     for (unsigned i = 0; i < WHEEL_LEVELS; i++) {
         if (w->used[i] != 0) {
             unsigned shift = DIGIT_BITS * i;

@@ -1,9 +1,8 @@
 /* The stack pool. The contract is in mem/stack.h.
  *
- * A chunk is one mapping: first its description and blocks for the lists of unused stacks, then the
- * stacks, each with its guard below it. The lists hold addresses only, in blocks that belong to no
- * stack in particular, so nothing has to be written into the pages of an unused stack, which would
- * keep them in memory.
+ * Stacks come from chunks (mem/stack_chunk.h). The lists of unused ones (mem/stock.h) hold addresses
+ * only, so nothing has to be written into the pages of an unused stack, which would keep them in
+ * memory.
  *
  * An unused stack is
  *   fresh   never handed out; without a guard yet (the last chunk->fresh of a chunk)
@@ -37,7 +36,7 @@
 
 #include "base/check.h"
 #include "mem/canary.h"
-#include "mem/stock.h"
+#include "mem/stack_chunk.h"
 #include "port/fiber.h"
 
 enum {
@@ -45,21 +44,11 @@ enum {
     FIRST_CHUNK = 64,
     LARGEST_CHUNK = 1024,
     MOST_PROTECTED = 16000,
-    RANGES = 32,       /* given back by one call */
-    SPARE_BLOCKS = 4,  /* one list each may have a block that is not full, a trim another */
-    SCARCE = 64,       /* nobody gets more than one of the last SCARCE stacks at once */
+    RANGES = 32, /* given back by one call */
+    SCARCE = 64, /* nobody gets more than one of the last SCARCE stacks at once */
 };
 
 static const size_t largest_mapping = (size_t)256 << 20;
-
-typedef struct chunk {
-    struct chunk *next;
-    size_t mapped_size;
-    char *regions; /* a region is a stack with its guard */
-    uint32_t count;
-    uint32_t fresh; /* under the pool's lock */
-    stock_block blocks[];
-} chunk;
 
 typedef ATOMIC(uint64_t) counter;
 
@@ -74,7 +63,7 @@ struct stack_pool {
     lock trimming;
     lock lock;
     /* under lock */
-    chunk *chunks; /* newest first: only the first can have fresh ones */
+    stack_chunk *chunks; /* newest first: only the first can have fresh ones */
     stock warm;
     stock cold;
     stock_block *empty;
@@ -110,11 +99,10 @@ stack_pool *stack_pool_create(const allocator *alloc, size_t size, uint32_t cach
 
 void stack_pool_destroy(stack_pool *pool) {
     CHECK(load_relaxed(&pool->in_use) == 0); /* relaxed: nobody else uses the pool any more */
-    chunk *next;
-    for (chunk *c = pool->chunks; c != NULL; c = next) {
+    stack_chunk *next;
+    for (stack_chunk *c = pool->chunks; c != NULL; c = next) {
         next = c->next;
-        port_asan_unpoison(c, c->mapped_size); /* the host may get these addresses next */
-        port_pages_unmap(c, c->mapped_size);
+        stack_chunk_unmap(c);
     }
     mem_release(pool->alloc, pool, sizeof *pool, _Alignof(stack_pool));
 }
@@ -127,16 +115,6 @@ static char *take_warm(stack_pool *pool) {
         owner_add(&pool->cached, -1);
     }
     return low;
-}
-
-/* Returns a region, not a stack: it has no guard yet. */
-static char *take_fresh(stack_pool *pool) {
-    chunk *c = pool->chunks;
-    if (c == NULL || c->fresh == 0) {
-        return NULL;
-    }
-    size_t index = c->count - c->fresh--;
-    return c->regions + index * pool->region_size;
 }
 
 static void count_taken(stack_pool *pool, uint32_t count) {
@@ -194,15 +172,6 @@ static char *guard_region(stack_pool *pool, char *region) {
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
 
-static uint32_t block_count(uint32_t stacks) {
-    return (stacks + STOCK_BLOCK - 1) / STOCK_BLOCK + SPARE_BLOCKS;
-}
-
-static size_t header_size(const stack_pool *pool, uint32_t count) {
-    size_t bytes = sizeof(chunk) + block_count(count) * sizeof(stock_block);
-    return (bytes + pool->page - 1) / pool->page * pool->page;
-}
-
 /* As many as exist already, within bounds: a program with a million stacks needs few mappings, and
  * one with ten pays for 64 at most. 0: the limit is reached. */
 static uint32_t chunk_count(const stack_pool *pool) {
@@ -216,28 +185,11 @@ static uint32_t chunk_count(const stack_pool *pool) {
     return (uint32_t)(count < left ? count : left);
 }
 
-/* Address space may be short where the system does not overcommit: then fewer. */
-static chunk *chunk_map(const stack_pool *pool) {
-    for (uint32_t count = chunk_count(pool); count > 0; count /= 2) {
-        size_t header = header_size(pool, count);
-        size_t size = header + count * pool->region_size;
-        chunk *c = port_pages_map(size, pool->page);
-        if (c != NULL) {
-            c->mapped_size = size;
-            c->regions = (char *)c + header;
-            c->count = count;
-            c->fresh = count;
-            return c;
-        }
-    }
-    return NULL;
-}
-
-static void chunk_add(stack_pool *pool, chunk *c) {
+static void chunk_add(stack_pool *pool, stack_chunk *c) {
     lock_take(&pool->lock);
     c->next = pool->chunks;
     pool->chunks = c;
-    for (uint32_t i = block_count(c->count); i-- > 0;) {
+    for (uint32_t i = c->block_count; i-- > 0;) {
         stock_keep(&pool->empty, &c->blocks[i]);
     }
     owner_add(&pool->mapped, c->count);
@@ -314,7 +266,7 @@ static bool take(stack_pool *pool, stack *out) {
     if (low == NULL) {
         low = stock_pop(&pool->cold, &pool->empty);
     }
-    *out = low != NULL ? stack_at(pool, low) : (stack){take_fresh(pool), 0};
+    *out = low != NULL ? stack_at(pool, low) : (stack){stack_chunk_take(pool->chunks), 0};
     return out->low != NULL;
 }
 
@@ -341,7 +293,7 @@ static uint32_t take_some(stack_pool *pool, stack *out, uint32_t most, bool *soo
 
 /* True: it is worth another try. */
 static bool grow(stack_pool *pool, bool soon) {
-    chunk *c = chunk_map(pool);
+    stack_chunk *c = stack_chunk_map(chunk_count(pool), pool->region_size);
     if (c != NULL) {
         chunk_add(pool, c);
     } else if (soon) {

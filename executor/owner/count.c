@@ -117,6 +117,7 @@ void count_unbias(scope *s) {
         port_fence_heavy(w->symmetric); /* pairs with the light fence in section_enter */
         section_quiesce(w);
     }
+    port_tsan_acquire(&s->local);
     uint64_t change = (uint64_t)load_relaxed(&s->local) - BIAS; /* relaxed: nobody changes it any more */
     (void)fetch_add_acq_rel(&s->word, change); /* acq_rel: with the leavers, which now use the word */
 }

@@ -79,19 +79,23 @@ static fork_deque *deque_new(belay_executor *ex) {
         ex->forks_free = d->next;
     }
     lock_release(&ex->forks_lock);
-    if (d == NULL) {
-        d = port_pages_map(deque_bytes(ex), port_page_size());
-        if (d != NULL) {
-            d->capacity = ex->opt.fork_depth;
-            list_init(&d->orphan);
-        }
+    if (d != NULL) {
+        port_tsan_acquire(fork_slot(d, 0));
+        CHECK(load_relaxed(&d->head) == 0 && d->overflow == NULL && d->lost == 0); /* relaxed: nobody forks on it */
+        return d;
+    }
+    d = port_pages_map(deque_bytes(ex), port_page_size());
+    if (d != NULL) {
+        d->capacity = ex->opt.fork_depth;
+        list_init(&d->orphan);
+        port_tsan_release(d);
     }
     return d;
 }
 
 void fork_deque_free(fiber_pool *pool, fork_deque *d) {
     belay_executor *ex = executor_of_sched(pool->sched);
-    CHECK(load_relaxed(&d->head) == 0 && d->overflow == NULL); /* relaxed: nobody forks on it */
+    port_tsan_acquire(d); /* of its making only: who gives it back comes in no order to who forked on it */
     store_relaxed(&d->owner, NULL);
     lock_take(&ex->forks_lock);
     d->next = ex->forks_free;
@@ -108,7 +112,7 @@ static fork_deque *attach(belay_task *t) {
         store_relaxed(&d->owner, t);
         store_relaxed(&d->limit, 0u);
         store_relaxed(&f->deque, d);
-        store_release(&t->fork, d);  /* pairs with forks_cancel */
+        store_release(&t->fork, d);  /* pairs with deque_of_live */
         store_release(&w->forks, d); /* pairs with upcall_steal_fork */
     }
     return d;
@@ -387,6 +391,7 @@ void forks_finish(belay_task *t) {
             slot->run(t, slot);
         }
     }
+    port_tsan_release(fork_slot(deque_of(t), 0)); /* who forks on it next is ordered after what we did */
 }
 
 void forks_suspend(fork_deque *d, sched *s) {

@@ -186,7 +186,7 @@ static void task_finish(worker *w, belay_task *t, ending e) {
 
 static inline void begin(worker *w, belay_task *t, fiber *f) {
     fork_deque *deque = load_relaxed(&f->deque); /* relaxed: own words, all */
-    store_release(&t->fork, deque != NULL ? deque : &f->view); /* pairs with forks_cancel */
+    store_release(&t->fork, deque != NULL ? deque : &f->view); /* pairs with deque_of_live */
     if (deque != NULL) {
         store_relaxed(&deque->owner, t);
         fork_ask(deque); /* a first fork wakes thieves that found nothing here */

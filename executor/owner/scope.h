@@ -82,6 +82,7 @@ static inline bool count_at_home(worker *w, scope *s, uint32_t generation, int64
     if (likely(home)) {
         int64_t local = load_relaxed(&s->local) + n;
         store_relaxed(&s->local, local);
+        port_tsan_release(&s->local); /* what the tasks of a worker did, in turn, comes before the close */
         if (unlikely(local >= COUNT_DRIFT || local <= -COUNT_DRIFT)) {
             count_settle(s);
         }

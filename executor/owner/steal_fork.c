@@ -218,6 +218,20 @@ static belay_task *mark_slot(belay_task *owner, belay_fork_slot *slot) {
     return r;
 }
 
+/* The task's deque, if it has one. Under a lock without which the task cannot end: then its fiber, where a task without
+ * forks has its view, is still there. The deque may be looked at later as well: it is type-stable. */
+static fork_deque *deque_of_live(const belay_task *t) {
+    phase now = state_phase(t);
+    if (now != PHASE_RUNNING && now != PHASE_SUSPENDED) {
+        return NULL; /* not started: no forks, and `fork` is what an earlier life has left */
+    }
+    fork_deque *d = load_acquire(&t->fork); /* pairs with attach and begin */
+    return d->capacity != 0 ? d : NULL;
+}
+
+static void cancel_deque(belay_executor *ex, belay_task *t, fork_deque *d,
+                         const belay_cancel_reason *reason);
+
 /* One slot: marks its stolen fork, wakes it, and cancels what it has opened and forked. False: there are no more. */
 static bool cancel_slot(belay_executor *ex, belay_task *t, fork_deque *d, uint32_t i,
                         const belay_cancel_reason *reason) {
@@ -227,21 +241,29 @@ static bool cancel_slot(belay_executor *ex, belay_task *t, fork_deque *d, uint32
     bool more = load_relaxed(&d->owner) == t && i < fork_tail(load_relaxed(&d->ends));
     belay_task *r = more ? mark_slot(t, fork_slot(d, i)) : NULL;
     scope *opened = r != NULL ? task_wake_canceled(ex, r) : NULL; /* under the lock, without which r may end */
+    fork_deque *own = r != NULL ? deque_of_live(r) : NULL;
     lock_release(l);
     if (opened != NULL) {
         scope_cancel_opened(opened, reason);
     }
-    if (r != NULL) {
-        forks_cancel(ex, r, reason); /* if it has ended by now, its slots say so */
+    if (own != NULL) {
+        cancel_deque(ex, r, own, reason); /* if it has ended by now, its slots say so */
     }
     return more;
 }
 
-void forks_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason) {
-    fork_deque *d = load_acquire(&t->fork); /* pairs with attach; type-stable if it is not the task's any more */
-    if (d == NULL || d->capacity == 0) {
-        return;
-    }
+static void cancel_deque(belay_executor *ex, belay_task *t, fork_deque *d,
+                         const belay_cancel_reason *reason) {
     for (uint32_t i = 0; i < d->capacity && cancel_slot(ex, t, d, i, reason); i++) {
+    }
+}
+
+void forks_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason) {
+    lock *l = task_lock(t);
+    lock_take(l);
+    fork_deque *d = deque_of_live(t);
+    lock_release(l);
+    if (d != NULL) {
+        cancel_deque(ex, t, d, reason);
     }
 }

@@ -56,8 +56,8 @@ bool inject_empty(const sched *s) {
 
 /* Last resort when the ring cannot grow: back to where it came from, which needs no memory. */
 static void push_or_inject(worker *w, runnable *r) {
+    port_tsan_release(r);
     if (unlikely(!runq_push(&w->queue, r))) {
-        port_tsan_release(r);
         ck_stack_push_upmc(&w->sched->inject[w->index % SCHED_INJECT].stack, &r->link);
     }
 }

@@ -13,6 +13,7 @@ static runnable *pinned_take(worker *w) {
     if (r != NULL) {
         port_tsan_acquire(r);
         runnable *next = runnable_next(r);
+        port_tsan_release(r);
         store_relaxed(&w->pinned_first, next);
         if (next == NULL) {
             store_relaxed(&w->pinned_last, NULL);

@@ -142,6 +142,7 @@ static void switch_to(worker *w, fiber *from, fiber *to, worker_post *post, void
     store_relaxed(&w->post_arg, arg);
     store_relaxed(&w->fiber, to);
     store_release(&w->forks, load_relaxed(&to->deque)); /* pairs with upcall_steal_fork */
+    port_tsan_release(&w->native);
     port_fiber_switch(&from->port, &to->port, last);
     arrived();
 }
@@ -341,6 +342,7 @@ void fiber_run_worker(worker *w) {
     CHECK(first != NULL);
     port_tsan_release(w); /* the thread's start, its hook included, comes before every task on it */
     switch_to(w, &native, first, NULL, NULL, false);
+    port_tsan_acquire(&w->native); /* and its end comes after everything on it */
     fiber_drop_spares(w);
     port_fiber_release(&native.port);
 }

@@ -56,13 +56,14 @@ static inline void state_born(belay_task *t, phase first, uint32_t flags) {
 static inline void state_start(belay_task *t) {
     uint32_t word = load_relaxed(&t->state); /* relaxed: one writer */
     CHECK((word & STATE_PHASE) == PHASE_QUEUED || (word & STATE_PHASE) == PHASE_DEFERRED);
-    store_relaxed(&t->state, (word & ~(uint32_t)STATE_PHASE) | PHASE_RUNNING);
+    /* release: pairs with the acquire in state_phase, for a canceller that goes on to the forks */
+    store_release(&t->state, (word & ~(uint32_t)STATE_PHASE) | PHASE_RUNNING);
 }
 static inline void state_suspend(belay_task *t, uint32_t kind) {
     uint32_t word = load_relaxed(&t->state); /* relaxed: one writer */
     CHECK((word & STATE_PHASE) == PHASE_RUNNING);
     word = (word & 0xff00fff0u) | PHASE_SUSPENDED | kind << STATE_KIND_SHIFT;
-    store_relaxed(&t->state, word);
+    store_release(&t->state, word); /* as in state_start */
 }
 static inline void state_resume(belay_task *t) {
     state_step(t, PHASE_SUSPENDED, PHASE_RUNNING);

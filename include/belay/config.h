@@ -41,8 +41,8 @@ typedef struct belay_config {
     int64_t stack_size;    /* BELAY_STACK_SIZE: bytes of address space of a task's stack, guard included */
     int64_t stack_cache;   /* BELAY_STACK_CACHE: unused stacks kept warm */
     int64_t max_stacks;    /* BELAY_MAX_STACKS: tasks that may be suspended at once, about */
-    int64_t max_tasks;     /* BELAY_MAX_TASKS: tasks that may exist at once */
-    int64_t max_scopes;    /* BELAY_MAX_SCOPES: scopes that may be open at once */
+    int64_t max_tasks;     /* BELAY_MAX_TASKS: tasks that can exist at once, at least */
+    int64_t max_scopes;    /* BELAY_MAX_SCOPES: scopes that can be open at once, at least */
     int64_t spin;          /* BELAY_SPIN: nanoseconds an idle worker looks for work before it parks */
     int64_t membarrier;    /* BELAY_MEMBARRIER: 1 asymmetric fences if the system has them, 0 ordinary */
     int64_t stall;         /* BELAY_STALL: nanoseconds after which a task that reaches no yield point is reported; 0 off */

@@ -225,6 +225,7 @@ test_cancel_of_a_full_scope_lets_waiting_spawners_in_and_skips_their_tasks(void 
     assert_int_equal(belay_scope_open_root(ex, &options, &scope), BELAY_OK);
     assert_int_equal(belay_spawn(NULL, scope, body_sleep, NULL, NULL, NULL), BELAY_OK);
     belay_task_handle spawner = spawn_outside(ex, spawn_into_full, &scope);
+    await_waiting(ex, "sleep", 1);
     await_waiting(ex, "room in scope", 1);
     assert_int_equal(belay_scope_cancel(scope, BELAY_OK, NULL), BELAY_OK);
     assert_int_equal(join_outside(spawner).kind, BELAY_OUTCOME_VALUE);

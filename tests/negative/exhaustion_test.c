@@ -163,12 +163,16 @@ static void test_fork_without_memory_is_enomem_at_its_sync_and_in_the_outcome(vo
 
 /* ---- tasks and scopes ----------------------------------------------------------------------------------------------------------------- */
 
+/* The limit is a promise: free records in caches (two batches of 64 per worker and per shard of outsiders) come on top. */
+static uint32_t most_cached(const belay_executor *ex) {
+    return (belay_executor_workers(ex) + 8) * 128;
+}
+
 static uint32_t fill_with_sleepers(belay_executor *ex, belay_scope scope, tally *drops) {
     belay_task_options options = {.arg_drop = tally_drop};
     uint32_t accepted = 0;
     belay_status status = BELAY_OK;
-    (void)ex;
-    while (status == BELAY_OK && accepted <= 2 * SLOTS) {
+    while (status == BELAY_OK && accepted <= SLOTS + most_cached(ex)) {
         status = belay_spawn(NULL, scope, body_sleep, drops, &options, NULL);
         accepted += status == BELAY_OK;
     }
@@ -181,8 +185,7 @@ static void fill_and_empty(belay_executor *ex) {
     belay_scope scope;
     assert_int_equal(belay_scope_open_root(ex, NULL, &scope), BELAY_OK);
     uint32_t accepted = fill_with_sleepers(ex, scope, &drops);
-    assert_int_not_equal(accepted, 0);
-    assert_true(accepted <= SLOTS);
+    assert_true(accepted >= SLOTS && accepted <= SLOTS + most_cached(ex));
     assert_int_equal(tally_read(&drops), 0);
     assert_int_equal(belay_scope_cancel(scope, BELAY_OK, NULL), BELAY_OK);
     assert_int_equal(belay_scope_close(NULL, scope), BELAY_OK);
@@ -211,15 +214,17 @@ static void test_scope_beyond_max_scopes_is_enomem_until_one_is_closed(void **st
     belay_config config = test_config(workers_of(state));
     config.max_scopes = 4; /* the root is one */
     belay_executor *ex = executor_make(&config);
-    belay_scope scopes[4];
+    static belay_scope scopes[2048];
     for (int round = 0; round < 5; round++) {
-        for (int i = 0; i < 3; i++) {
-            assert_int_equal(belay_scope_open_root(ex, NULL, &scopes[i]), BELAY_OK);
+        uint32_t open = 0;
+        while (open < 2047 && belay_scope_open_root(ex, NULL, &scopes[open]) == BELAY_OK) {
+            open++;
         }
-        assert_int_equal(belay_scope_open_root(ex, NULL, &scopes[3]), BELAY_ENOMEM);
-        assert_int_equal(scopes[3].generation, 0);
-        for (int i = 0; i < 3; i++) {
-            assert_int_equal(belay_scope_close(NULL, scopes[i]), BELAY_OK);
+        assert_true(open >= 3 && open <= 3 + most_cached(ex));
+        assert_int_equal(belay_scope_open_root(ex, NULL, &scopes[open]), BELAY_ENOMEM);
+        assert_int_equal(scopes[open].generation, 0);
+        while (open-- > 0) {
+            assert_int_equal(belay_scope_close(NULL, scopes[open]), BELAY_OK);
         }
     }
     assert_true(executor_end(ex));

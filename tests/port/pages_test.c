@@ -51,6 +51,30 @@ static void discard_keeps_the_addresses(void **state) {
     port_pages_unmap(pages, 3 * page);
 }
 
+/* The second time the system's way for many ranges fails, because a hole is among them. */
+static void discards_many_ranges(void **state) {
+    (void)state;
+    char *pages = port_pages_map(7 * page, page);
+    for (int hole = 0; hole < 2; hole++) {
+        memset(pages, 'x', (hole ? 3 : 7) * page);
+        port_range ranges[] = {
+            {pages, page}, {pages + 4 * page, page}, {pages + 2 * page, page}};
+        port_pages_discard_each(ranges, 3);
+        assert_true(all_zero(pages, page));
+        assert_int_equal(pages[page], 'x');
+        assert_int_equal(pages[2 * page - 1], 'x');
+        assert_true(all_zero(pages + 2 * page, page));
+        if (!hole) {
+            assert_int_equal(pages[3 * page], 'x');
+            assert_true(all_zero(pages + 4 * page, page));
+            port_pages_unmap(pages + 4 * page, page);
+        }
+    }
+    port_pages_discard_each(NULL, 0);
+    port_pages_unmap(pages, 4 * page);
+    port_pages_unmap(pages + 5 * page, 2 * page);
+}
+
 static void renew_replaces_them(void **state) {
     (void)state;
     char *pages = port_pages_map(3 * page, page);
@@ -125,6 +149,7 @@ int main(void) {
         cmocka_unit_test(maps_zeroed_and_aligned),
         cmocka_unit_test(fails_without_address_space),
         cmocka_unit_test(discard_keeps_the_addresses),
+        cmocka_unit_test(discards_many_ranges),
         cmocka_unit_test(renew_replaces_them),
         cmocka_unit_test(touched_is_counted_from_the_first),
         cmocka_unit_test(guard_by_marker),
