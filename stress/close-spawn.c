@@ -7,7 +7,7 @@
  *
  * Would catch: a close that returns while a task lives; a biased count that loses or gains one when the bias is
  * taken off against the home worker; the last completer touching a scope that its closer has freed; a watcher
- * that is never woken; an outsider accepted after the close; a refused spawn that keeps the argument. */
+ * that is never woken, or for a moment before its call; an outsider accepted after the close; a refused spawn that keeps the argument. */
 #include "common/stress.h"
 
 enum { MEMBERS = 6, OUTSIDERS = 2, TRIES = 30 };
@@ -58,6 +58,29 @@ static belay_status member(belay_task *self, void *arg) {
     return BELAY_OK;
 }
 
+static belay_status end_later(belay_task *self, void *arg) {
+    (void)self;
+    stress_burn(3000);
+    (void)stress_add(&((game *)arg)->ended, 1);
+    return BELAY_OK;
+}
+
+/* What was spawned before the wait has ended when the wait says that the scope was empty. */
+static void wait_for_own(belay_task *self, game *g, belay_time limit) {
+    belay_task_handle own;
+    if (stress_spawn(self, g->scope, end_later, g, NULL, &own) != BELAY_OK) {
+        return;
+    }
+    (void)stress_add(&g->accepted, 1);
+    belay_status status = belay_scope_wait_until(self, g->scope, limit);
+    if (status == BELAY_OK || status == BELAY_ESTALE) {
+        stress_equal(belay_join_until(self, own, 0, NULL), BELAY_OK, "join after scope_wait");
+    } else {
+        stress_equal(status, BELAY_ETIMEDOUT, "scope_wait");
+    }
+    stress_equal(belay_task_release(own), BELAY_OK, "release");
+}
+
 /* Lives outside the scope and may come too late. The game must outlive it: the round joins it. */
 static belay_status outsider(belay_task *self, void *arg) {
     game *g = arg;
@@ -71,10 +94,12 @@ static belay_status outsider(belay_task *self, void *arg) {
         if (g->seal != 0 && stress_chance(&rng, 10)) {
             (void)belay_scope_seal(g->scope);
         }
-        if (stress_chance(&rng, 10)) {
-            status = belay_scope_wait_until(self, g->scope, belay_after(stress_below(&rng, 20000)));
-            stress_check(status == BELAY_OK || status == BELAY_ETIMEDOUT || status == BELAY_ESTALE,
-                         "scope_wait");
+        if (stress_chance(&rng, 20)) {
+            wait_for_own(self, g, belay_after(stress_below(&rng, 20000)));
+        }
+        if (stress_chance(&rng, 30)) {
+            uint64_t count; /* holds the scope for a moment: what brings the count to zero may be this */
+            stress_either(belay_scope_count(g->scope, &count), BELAY_OK, BELAY_ESTALE, "scope_count");
         }
     }
     return BELAY_OK;

@@ -1,8 +1,8 @@
 /* Waiting for a scope to be empty, and closing it. docs/protocols/close.md has the argument.
  *
  * Under the scope's lock: ask to be woken at zero (count_watch); link a waiter; let go; block; take the lock again,
- * unlink, look again. The one who brings a watched count to zero takes the lock, clears the flag, wakes all waiters,
- * releases the lock: its last access. A waiter that times out or is cancelled also passes the lock, so it can never free
+ * unlink, look again. The one who brings a watched count to zero takes the lock, clears the flag and wakes all waiters if
+ * it is zero still, releases the lock: its last access. A waiter that times out or is cancelled also passes the lock, so it can never free
  * the scope under a completer: if the count is zero and the flag still set, the completer is on its way, and the waiter
  * waits for it, however late it is. */
 #include "owner/forks.h"

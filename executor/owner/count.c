@@ -146,13 +146,22 @@ bool count_watch(scope *s) {
     return true;
 }
 
-void scope_drained(scope *s) {
-    lock_take(&s->lock);
+static void wake_waiters(scope *s) {
     (void)fetch_and_acq_rel(&s->word, ~WATCHED); /* acq_rel: pairs with count_watch */
     while (!list_empty(&s->waiters)) {
         list *node = s->waiters.next;
         list_remove(node);
         (void)waiter_wake(list_entry(node, waiter, link));
+    }
+}
+
+/* We may be late: another who brought it to zero has woken the waiters, and those who wait now, perhaps in another life of
+ * the slot, wait for later tasks. So only a count that is zero under the lock is told; if it is not, the flag stays set and
+ * whoever brings it to zero comes here. */
+void scope_drained(scope *s) {
+    lock_take(&s->lock);
+    if ((load_acquire(&s->word) & (COUNT_MASK | DEAD)) == 0) { /* pairs with count_born, and with leaving */
+        wake_waiters(s);
     }
     lock_release(&s->lock);
 }

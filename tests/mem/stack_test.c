@@ -1,4 +1,5 @@
-/* The stack pool: guards, the cache and its bound, limits, exhaustion, and many stacks at once. */
+/* The stack pool: guards, the cache and its bound, limits, exhaustion, and what becomes cold.
+ * Many threads: stack_threads_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -380,71 +381,6 @@ static void canary_is_checked(void **state) {
     pages_guard_restrict(PORT_GUARD_MARKER);
 }
 
-enum { GOTTEN = 12000, MOST_HELD = 300 };
-
-typedef struct hammer {
-    stack_pool *pool;
-    port_thread thread;
-    uint64_t foreign; /* bytes found on a held stack that another thread wrote */
-    uint64_t refused;
-    int held;
-    char mark;
-} hammer;
-
-static void hammer_round(hammer *h) {
-    stack held[MOST_HELD];
-    for (int i = 0; i < h->held; i++) {
-        h->refused += !stack_get(h->pool, &held[i]);
-        memset(held[i].low, h->mark, 64);
-    }
-    for (int i = 0; i < h->held; i++) {
-        h->foreign += ((char *)held[i].low)[63] != h->mark;
-        stack_put(h->pool, held[i]);
-    }
-}
-
-static void hammer_run(void *arg) {
-    hammer *h = arg;
-    for (int gotten = 0; gotten < GOTTEN; gotten += h->held) {
-        hammer_round(h);
-    }
-}
-
-/* The limit is just what all need together: whoever is refused was told so wrongly. */
-static void hammer_with(int held, bool trim) {
-    stack_pool *pool = pool_open(10, 4 * (uint32_t)held);
-    hammer h[4];
-    for (int i = 0; i < 4; i++) {
-        h[i] = (hammer){.pool = pool, .held = held, .mark = (char)('a' + i)};
-        assert_true(port_thread_start(&h[i].thread, hammer_run, &h[i], "hammer"));
-    }
-    for (int i = 0; trim && i < 100; i++) {
-        stack_pool_trim(pool);
-    }
-    for (int i = 0; i < 4; i++) {
-        port_thread_join(&h[i].thread);
-        assert_int_equal(h[i].foreign, 0);
-        assert_int_equal(h[i].refused, 0);
-    }
-    stack_pool_counts now = counts(pool);
-    assert_int_equal(now.in_use, 0);
-    assert_true(now.cached <= 10 + BLOCK);
-    assert_true(now.mapped <= 4 * (uint64_t)held);
-    stack_pool_destroy(pool);
-}
-
-static void many_threads(void **state) {
-    (void)state;
-    hammer_with(20, false);
-}
-
-static void many_threads_while_stacks_become_cold(void **state) {
-    (void)state;
-    hammer_with(20, true);
-    hammer_with(MOST_HELD, false);
-    hammer_with(MOST_HELD, true);
-}
-
 static void used_is_counted_from_the_top(void **state) {
     (void)state;
     stack_pool *pool = pool_open(0, 0);
@@ -476,8 +412,6 @@ int main(void) {
         cmocka_unit_test(many_stacks_use_few_mappings),
         cmocka_unit_test(mprotect_leaves_mappings_to_the_host),
         cmocka_unit_test(canary_is_checked),
-        cmocka_unit_test(many_threads),
-        cmocka_unit_test(many_threads_while_stacks_become_cold),
         cmocka_unit_test(used_is_counted_from_the_top),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,7 +152,7 @@ static void one_raider_at_a_time(void **state) {
 
 /* ---- threads ------------------------------------------------------------------------------------- */
 
-enum { RAIDERS = 2, ROUNDS = 6 };
+enum { RAIDERS = 2, ROUNDS = 6, MOST_ROUNDS = 1000 };
 
 typedef struct raider {
     port_thread thread;
@@ -160,11 +160,13 @@ typedef struct raider {
 } raider;
 
 static ATOMIC(uint32_t) finished;
+static ATOMIC(uint32_t) looking; /* raiders that have begun */
 
 static void raider_run(void *arg) {
     raider *r = arg;
     runnable *got[RUNQ_CLAIM];
     port_current_set(&s.workers[1]);
+    fetch_add_relaxed(&looking, 1u); /* relaxed: a number */
     while (load_acquire(&finished) == 0) { /* pairs with raided_meanwhile */
         uint32_t n = worker_raid(own, got);
         for (uint32_t i = 0; i < n; i++) {
@@ -187,6 +189,9 @@ static uint64_t own_side(void) {
             taken++;
         }
         random = random * 1664525u + 1013904223u;
+        if ((random >> 12) % 64 == 0 && worker_hides(own)) {
+            port_thread_yield(); /* as if the task took long */
+        }
         for (uint32_t burst = (random >> 16) % 4; burst > 0 && next < ENTRIES; burst--, next++) {
             if ((random >> 20) % 3 == 0) {
                 worker_handoff(own, &entries[next].run);
@@ -201,9 +206,13 @@ static uint64_t own_side(void) {
 static uint64_t raided_meanwhile(bool symmetric) {
     raider r[RAIDERS] = {0};
     start_with(symmetric);
-    store_release(&finished, 0u); /* pairs with raider_run */
+    store_relaxed(&finished, 0u); /* relaxed, both: starting the threads publishes them */
+    store_relaxed(&looking, 0u);
     for (int i = 0; i < RAIDERS; i++) {
         assert_true(port_thread_start(&r[i].thread, raider_run, &r[i], "raider"));
+    }
+    while (load_relaxed(&looking) < RAIDERS) { /* relaxed: a number */
+        port_thread_yield();
     }
     uint64_t taken = own_side();
     store_release(&finished, 1u); /* pairs with raider_run */
@@ -221,7 +230,7 @@ static uint64_t raided_meanwhile(bool symmetric) {
 static void owner_against_raiders(void **state) {
     (void)state;
     uint64_t raided = 0;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < ROUNDS || (raided == 0 && round < MOST_ROUNDS); round++) {
         raided += raided_meanwhile(true);
         if (bare_asymmetric()) {
             raided += raided_meanwhile(false);

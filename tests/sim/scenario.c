@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- a small executor ------------------------------------------------------------------------- */
+/* ---- a small executor ------------------------------------------------------------------------ */
 
 /* Blocks that the executor has not given back. Plain: only library code runs meanwhile, and the
  * simulator switches at its own steps only. */
@@ -70,7 +70,8 @@ void world_close(belay_executor *executor) {
               "the shutdown failed");
     belay_stats s;
     sim_check(belay_executor_stats(executor, &s, sizeof s) == BELAY_OK, "no statistics");
-    sim_check(s.spawned == s.value + s.error + s.canceled + s.skipped, "not one outcome for each task");
+    sim_check(s.spawned == s.value + s.error + s.canceled + s.skipped,
+              "not one outcome for each task");
     sim_check(accepted == dropped, "not one end of the argument for each task");
     sim_check(belay_executor_destroy(executor) == BELAY_OK, "the executor was not destroyed");
     world_check_empty();
@@ -105,7 +106,7 @@ port_thread world_thread(void (*entry)(void *arg), void *arg, const char *name) 
     return thread;
 }
 
-/* ---- a scheduler without tasks ---------------------------------------------------------------- */
+/* ---- a scheduler without tasks --------------------------------------------------------------- */
 
 static bench *current; /* one at a time: worker threads find it here */
 

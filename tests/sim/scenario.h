@@ -18,15 +18,15 @@
 
 typedef struct scenario {
     const char *name;
-    void (*reset)(void);  /* outside the simulation, before each run; may be NULL */
-    void (*run)(void);    /* as virtual thread 0 */
-    uint32_t share;       /* one schedule for so many seeds asked for; 0 counts as 1 */
+    void (*reset)(void); /* outside the simulation, before each run; may be NULL */
+    void (*run)(void);   /* as virtual thread 0 */
+    uint32_t share;      /* one schedule for so many seeds asked for; 0 counts as 1 */
 } scenario;
 
 /* From a constructor of the scenario's file, whose name without .c is the group's. */
 void scenarios_add(const char *group, const scenario *first, size_t count);
 
-/* ---- a small executor ------------------------------------------------------------------------- */
+/* ---- a small executor ------------------------------------------------------------------------ */
 
 /* Two workers, small stacks, few slots, and an allocator that counts. What a scenario wants
  * otherwise it changes before the create. */
@@ -54,7 +54,7 @@ void world_run(belay_executor *executor, belay_body *body, void *arg);
 /* A virtual thread. */
 port_thread world_thread(void (*entry)(void *arg), void *arg, const char *name);
 
-/* ---- a scheduler without tasks ---------------------------------------------------------------- */
+/* ---- a scheduler without tasks --------------------------------------------------------------- */
 
 /* An executor's data of which only the scheduler is made: what runs are bare runnables, handed to
  * `run`. Worker threads are started by bench_start, those of index below `threads`. */
@@ -71,7 +71,7 @@ void bench_start(bench *b, uint32_t threads);
 /* Stops, joins and frees. */
 void bench_close(bench *b);
 
-/* ---- counting and waiting --------------------------------------------------------------------- */
+/* ---- counting and waiting -------------------------------------------------------------------- */
 
 /* A count that virtual threads raise, and wait for without the library. */
 typedef struct tally {

@@ -1,8 +1,9 @@
-/* Runs the scenarios: sim_scenarios [--seeds N] [--seed S] [--scheduler random|pct] [--log EVENTS]
- * [NAME...]. A name is a group's, a scenario's, or "group/scenario"; without one all run.
+/* Runs the scenarios: sim_scenarios [--seeds N] [--seed S] [--scheduler random|pct] [--log
+ * EVENTS] [NAME...]. A name is a group's, a scenario's, or "group/scenario"; without one all
+ * run.
  *
- * Each scenario runs under the seeds S .. S+N-1 (those with a share, under fewer). The first failure
- * ends the program: it prints the last steps and the seed, and the same seed replays it. */
+ * Each scenario runs under the seeds S .. S+N-1 (those with a share, under fewer). The first
+ * failure ends the program: it prints the last steps and the seed, and the same seed replays it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,8 +88,9 @@ static bool run_scenario(const request *r, const group *g, const scenario *s, ui
         sim_result result = run_one(r, s, r->config.seed + i);
         steps += result.steps;
         if (!result.ok) {
-            printf("FAILED %s/%s: %s\n  again: sim_scenarios --seed %llu --seeds 1 %s/%s\n", g->name,
-                   s->name, result.failure, (unsigned long long)result.seed, g->name, s->name);
+            printf("FAILED %s/%s: %s\n  again: sim_scenarios --seed %llu --seeds 1 %s/%s\n",
+                   g->name, s->name, result.failure, (unsigned long long)result.seed, g->name,
+                   s->name);
             return false;
         }
     }
@@ -142,8 +144,10 @@ static bool parse(request *r, int count, char **args) {
 int main(int count, char **args) {
     request r = {.seeds = 2000, .config = {.seed = 1, .log_events = 200}};
     if (!parse(&r, count, args)) {
-        fprintf(stderr, "usage: %s [--seeds N] [--seed S] [--scheduler random|pct] [--log EVENTS] "
-                        "[NAME...]\n", args[0]);
+        fprintf(stderr,
+                "usage: %s [--seeds N] [--seed S] [--scheduler random|pct] [--log EVENTS] "
+                "[NAME...]\n",
+                args[0]);
         return 2;
     }
     make_executors();

@@ -24,7 +24,8 @@ static belay_status leaf(belay_task *self, void *arg) {
 
 static void spawn_leaf(belay_task *self, belay_scope where, bool member) {
     belay_status status = world_spawn(self, where, leaf, NULL, NULL);
-    sim_check(status == BELAY_OK || (!member && (status == BELAY_ESHUTDOWN || status == BELAY_ESTALE)),
+    sim_check(status == BELAY_OK ||
+                  (!member && (status == BELAY_ESHUTDOWN || status == BELAY_ESTALE)),
               "another refusal");
     if (status == BELAY_OK) {
         tally_add(&accepted, 1);
@@ -47,7 +48,8 @@ static belay_status branch(belay_task *self, void *arg) {
 static void check_closed(belay_scope s) {
     tally_add(&closed, 1);
     sim_check(tally_read(&ran) >= tally_read(&accepted), "closed with a member alive");
-    sim_check(belay_spawn(NULL, s, leaf, NULL, NULL, NULL) == BELAY_ESTALE, "the handle is not stale");
+    sim_check(belay_spawn(NULL, s, leaf, NULL, NULL, NULL) == BELAY_ESTALE,
+              "the handle is not stale");
 }
 
 static belay_status open_and_close(belay_task *self, void *arg) {
@@ -77,7 +79,7 @@ static void member(void) {
     finish(ex);
 }
 
-/* ---- outsiders ------------------------------------------------------------------------------------- */
+/* ---- outsiders ------------------------------------------------------------------------------- */
 
 static void spawn_foreign(void *arg) {
     (void)arg;
@@ -109,7 +111,8 @@ static belay_status spawn_outside(belay_task *self, void *arg) {
 
 static void outsider(void) {
     belay_executor *ex = world_open();
-    sim_check(world_spawn(NULL, belay_executor_root(ex), spawn_outside, NULL, NULL) == BELAY_OK, "refused");
+    sim_check(world_spawn(NULL, belay_executor_root(ex), spawn_outside, NULL, NULL) == BELAY_OK,
+              "refused");
     world_run(ex, open_and_close, NULL);
     finish(ex);
 }
@@ -127,7 +130,7 @@ static void root_scope(void) {
     finish(ex);
 }
 
-/* ---- sealing --------------------------------------------------------------------------------------- */
+/* ---- sealing --------------------------------------------------------------------------------- */
 
 static void seal_place(void *arg) {
     (void)arg;
@@ -173,7 +176,7 @@ static void seal(void) {
     finish(ex);
 }
 
-/* ---- giving up, and again ---------------------------------------------------------------------------- */
+/* ---- giving up, and again -------------------------------------------------------------------- */
 
 static belay_status nap(belay_task *self, void *arg) {
     (void)arg;
@@ -219,14 +222,16 @@ static void timed_foreign(void) {
     world_close(ex);
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static void wait_place(void *arg) {
     (void)arg;
     tally_wait(&ready, 1);
-    belay_status status = sim_choose(2) == 0 ? belay_scope_wait(NULL, place)
-                                             : belay_scope_wait_until(NULL, place, belay_after(20000));
-    sim_check(status == BELAY_OK || status == BELAY_ETIMEDOUT || status == BELAY_ESTALE, "another end");
+    belay_status status = sim_choose(2) == 0
+                              ? belay_scope_wait(NULL, place)
+                              : belay_scope_wait_until(NULL, place, belay_after(20000));
+    sim_check(status == BELAY_OK || status == BELAY_ETIMEDOUT || status == BELAY_ESTALE,
+              "another end");
 }
 
 static belay_status wait_then_close(belay_task *self, void *arg) {
@@ -266,5 +271,6 @@ static const scenario list_of_scenarios[] = {
 };
 
 __attribute__((constructor)) static void add(void) {
-    scenarios_add("close_spawn", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+    scenarios_add("close_spawn", list_of_scenarios,
+                  sizeof list_of_scenarios / sizeof *list_of_scenarios);
 }

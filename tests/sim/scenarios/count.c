@@ -9,10 +9,10 @@ enum { ROUNDS = 4 };
 
 static bench world;
 static scope node;
-static atomic_u32 alive;    /* members that have entered and not left; what the count stands for */
-static atomic_u32 handed;   /* of the home worker's members, those that end elsewhere */
-static atomic_u32 dead;     /* the scope was freed */
-static uint32_t life;       /* the generation that is open; written while nobody else is inside */
+static atomic_u32 alive;  /* members that have entered and not left; what the count stands for */
+static atomic_u32 handed; /* of the home worker's members, those that end elsewhere */
+static atomic_u32 dead;   /* the scope was freed */
+static uint32_t life;     /* the generation that is open; written while nobody else is inside */
 
 static void reset(void) {
     memset(&node, 0, sizeof node);
@@ -186,7 +186,8 @@ static void leave_later(void *arg) {
     leave(NULL);
 }
 
-/* The slot is used again at once: nobody from the first life may still be on its way to the waiters. */
+/* The slot is used again at once: nobody from the first life may still be on its way to the
+ * waiters. */
 static void second_life(void) {
     open_scope();
     port_current_set(&world.sched->workers[0]);
@@ -209,10 +210,8 @@ static void second_life(void) {
 }
 
 static const scenario list_of_scenarios[] = {
-    {"members", reset, close_members, 1},
-    {"outsider", reset, close_outsider, 1},
-    {"waiter", reset, close_waiter, 1},
-    {"pinner", reset, close_pinner, 1},
+    {"members", reset, close_members, 1},   {"outsider", reset, close_outsider, 1},
+    {"waiter", reset, close_waiter, 1},     {"pinner", reset, close_pinner, 1},
     {"second_life", reset, second_life, 1},
 };
 

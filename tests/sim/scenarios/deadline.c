@@ -13,7 +13,7 @@ static void reset(void) {
     tally_reset(&ran);
 }
 
-/* ---- a scope's deadline ------------------------------------------------------------------------------ */
+/* ---- a scope's deadline ---------------------------------------------------------------------- */
 
 static belay_status nap(belay_task *self, void *arg) {
     (void)arg;
@@ -97,7 +97,7 @@ static void scope_foreign(void) {
     world_close(ex);
 }
 
-/* ---- sleeping ------------------------------------------------------------------------------------------ */
+/* ---- sleeping -------------------------------------------------------------------------------- */
 
 static belay_status sleep_exactly(belay_task *self, void *arg) {
     (void)arg;
@@ -135,7 +135,7 @@ static void sleeper_canceled(void) {
     world_close(ex);
 }
 
-/* ---- deferred starts ------------------------------------------------------------------------------------- */
+/* ---- deferred starts ------------------------------------------------------------------------- */
 
 static belay_status note(belay_task *self, void *arg) {
     (void)self;
@@ -170,7 +170,8 @@ static void start_canceled(void) {
     belay_status status = belay_task_cancel(task, BELAY_ECANCELED, NULL);
     belay_outcome out;
     sim_check(belay_join(NULL, task, &out) == BELAY_OK, "not joined");
-    sim_check(out.kind == BELAY_OUTCOME_SKIPPED || tally_read(&ran) == 1, "neither run nor skipped");
+    sim_check(out.kind == BELAY_OUTCOME_SKIPPED || tally_read(&ran) == 1,
+              "neither run nor skipped");
     sim_check(out.kind != BELAY_OUTCOME_SKIPPED || tally_read(&ran) == 0, "run and skipped");
     sim_check(status == BELAY_OK || out.kind == BELAY_OUTCOME_VALUE, "another end");
     sim_check(belay_task_release(task) == BELAY_OK, "not released");
@@ -207,7 +208,7 @@ static void start_scope_canceled(void) {
     world_close(ex);
 }
 
-/* ---- the wheel alone --------------------------------------------------------------------------------------- */
+/* ---- the wheel alone ------------------------------------------------------------------------- */
 
 typedef struct shot {
     timer timer; /* first */
@@ -285,5 +286,6 @@ static const scenario list_of_scenarios[] = {
 };
 
 __attribute__((constructor)) static void add(void) {
-    scenarios_add("deadline", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+    scenarios_add("deadline", list_of_scenarios,
+                  sizeof list_of_scenarios / sizeof *list_of_scenarios);
 }

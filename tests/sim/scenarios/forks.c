@@ -1,5 +1,6 @@
-/* Fork-join: each forked call runs exactly once and its result reaches its sync, whether nobody stole
- * it, or a thief asked for it, or took it by force from a busy owner, or its owner slept meanwhile. */
+/* Fork-join: each forked call runs exactly once and its result reaches its sync, whether nobody
+ * stole it, or a thief asked for it, or took it by force from a busy owner, or its owner slept
+ * meanwhile. */
 #include "owner/forks.h"
 #include "scenario.h"
 
@@ -47,12 +48,13 @@ static void tree(void) {
 
 static void two_trees(void) {
     belay_executor *ex = world_open();
-    sim_check(world_spawn(NULL, belay_executor_root(ex), run_fib, NULL, NULL) == BELAY_OK, "refused");
+    sim_check(world_spawn(NULL, belay_executor_root(ex), run_fib, NULL, NULL) == BELAY_OK,
+              "refused");
     world_run(ex, run_fib, NULL);
     world_close(ex);
 }
 
-/* ---- by force --------------------------------------------------------------------------------------- */
+/* ---- by force -------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 3, FORKS = 3 };
 
@@ -98,13 +100,14 @@ static void force(void) {
     sim_check(tally_read(&ran) == ROUNDS * FORKS, "not each call ran once");
 }
 
-/* ---- suspended with forks, and too many of them ---------------------------------------------------------- */
+/* ---- suspended with forks, and too many of them ---------------------------------------------- */
 
 static belay_status sleep_between(belay_task *self, void *arg) {
     (void)arg;
     for (uint64_t i = 0; i < FORKS; i++) {
         square_fork(self, i);
-        (void)(sim_choose(2) == 0 ? belay_yield(self) : belay_sleep_until(self, belay_after(10000)));
+        (void)(sim_choose(2) == 0 ? belay_yield(self)
+                                  : belay_sleep_until(self, belay_after(10000)));
     }
     for (uint64_t i = FORKS; i-- > 0;) {
         sim_check(square_sync(self) == i * i, "another result");
@@ -115,7 +118,8 @@ static belay_status sleep_between(belay_task *self, void *arg) {
 
 static void suspended(void) {
     belay_executor *ex = world_open();
-    sim_check(world_spawn(NULL, belay_executor_root(ex), sleep_between, NULL, NULL) == BELAY_OK, "refused");
+    sim_check(world_spawn(NULL, belay_executor_root(ex), sleep_between, NULL, NULL) == BELAY_OK,
+              "refused");
     world_run(ex, sleep_between, NULL);
     world_close(ex);
     sim_check(tally_read(&ran) == 2 * FORKS, "not each call ran once");
@@ -157,7 +161,7 @@ static void forgotten(void) {
     sim_check(tally_read(&ran) == FORKS, "not each call ran once");
 }
 
-/* ---- cancelled --------------------------------------------------------------------------------------------- */
+/* ---- cancelled ------------------------------------------------------------------------------- */
 
 static belay_status sleep_on(belay_task *self, void *arg) {
     (void)arg;
@@ -184,7 +188,8 @@ static void canceled(void) {
     sim_check(belay_task_cancel(target, BELAY_ECANCELED, NULL) == BELAY_OK, "not cancelled");
     belay_outcome out;
     sim_check(belay_join(NULL, target, &out) == BELAY_OK, "not joined");
-    sim_check(out.kind == BELAY_OUTCOME_CANCELED || out.kind == BELAY_OUTCOME_SKIPPED, "another end");
+    sim_check(out.kind == BELAY_OUTCOME_CANCELED || out.kind == BELAY_OUTCOME_SKIPPED,
+              "another end");
     sim_check(belay_task_release(target) == BELAY_OK, "not released");
     world_close(ex);
 }
@@ -204,17 +209,18 @@ static belay_status fork_in_scope(belay_task *self, void *arg) {
 static void scope_canceled(void) {
     static belay_scope place;
     belay_executor *ex = world_open();
-    sim_check(world_spawn(NULL, belay_executor_root(ex), fork_in_scope, &place, NULL) == BELAY_OK, "refused");
+    sim_check(world_spawn(NULL, belay_executor_root(ex), fork_in_scope, &place, NULL) == BELAY_OK,
+              "refused");
     tally_wait(&ready, 1);
     sim_check(belay_scope_cancel(place, BELAY_ECANCELED, NULL) == BELAY_OK, "not cancelled");
     world_close(ex);
 }
 
 static const scenario list_of_scenarios[] = {
-    {"tree", reset, tree, 4},           {"two_trees", reset, two_trees, 4},
-    {"force", reset, force, 2},         {"suspended", reset, suspended, 2},
-    {"overflow", reset, overflow, 4},   {"forgotten", reset, forgotten, 4},
-    {"canceled", reset, canceled, 2},   {"scope_canceled", reset, scope_canceled, 2},
+    {"tree", reset, tree, 4},         {"two_trees", reset, two_trees, 4},
+    {"force", reset, force, 2},       {"suspended", reset, suspended, 2},
+    {"overflow", reset, overflow, 4}, {"forgotten", reset, forgotten, 4},
+    {"canceled", reset, canceled, 2}, {"scope_canceled", reset, scope_canceled, 2},
 };
 
 __attribute__((constructor)) static void add(void) {

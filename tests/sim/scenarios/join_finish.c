@@ -68,7 +68,7 @@ static void two_joiners(void) {
     sim_check(belay_join(NULL, target, NULL) == BELAY_ESTALE, "not stale");
 }
 
-/* ---- with a deadline ----------------------------------------------------------------------------------- */
+/* ---- with a deadline ------------------------------------------------------------------------- */
 
 static belay_status nap(belay_task *self, void *arg) {
     (void)arg;
@@ -100,7 +100,7 @@ static void timed(void) {
     world_close(ex); /* the handle is not released: destroy frees it */
 }
 
-/* ---- the joiner is cancelled ----------------------------------------------------------------------------- */
+/* ---- the joiner is cancelled ----------------------------------------------------------------- */
 
 static void cancel_joiner(void *arg) {
     (void)arg;
@@ -129,7 +129,7 @@ static void canceled(void) {
     sim_check(tally_read(&results) == 1, "the result was not had once");
 }
 
-/* ---- stale handles ----------------------------------------------------------------------------------------- */
+/* ---- stale handles --------------------------------------------------------------------------- */
 
 static bool gone(belay_status status) {
     return status == BELAY_ESTALE;
@@ -210,5 +210,6 @@ static const scenario list_of_scenarios[] = {
 };
 
 __attribute__((constructor)) static void add(void) {
-    scenarios_add("join_finish", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+    scenarios_add("join_finish", list_of_scenarios,
+                  sizeof list_of_scenarios / sizeof *list_of_scenarios);
 }

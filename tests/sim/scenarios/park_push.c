@@ -148,5 +148,6 @@ static const scenario list_of_scenarios[] = {
 };
 
 __attribute__((constructor)) static void add(void) {
-    scenarios_add("park_push", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+    scenarios_add("park_push", list_of_scenarios,
+                  sizeof list_of_scenarios / sizeof *list_of_scenarios);
 }

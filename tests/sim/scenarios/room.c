@@ -20,7 +20,8 @@ static void reset(void) {
 
 static belay_status member(belay_task *self, void *arg) {
     (void)arg;
-    sim_check(fetch_add_seq_cst(&alive, 1u) == 0, "more than the cap allows"); /* seq_cst: a check */
+    sim_check(fetch_add_seq_cst(&alive, 1u) == 0,
+              "more than the cap allows"); /* seq_cst: a check */
     if (sim_choose(2) == 0) {
         (void)belay_yield(self);
     }
@@ -55,7 +56,8 @@ static belay_executor *begin(void) {
     belay_scope_options o = {.cap = 1};
     sim_check(belay_scope_open_root(ex, &o, &place) == BELAY_OK, "no scope");
     for (int i = 0; i < SPAWNERS; i++) {
-        sim_check(world_spawn(NULL, belay_executor_root(ex), spawn_members, NULL, &spawner[i]) == BELAY_OK,
+        sim_check(world_spawn(NULL, belay_executor_root(ex), spawn_members, NULL, &spawner[i]) ==
+                      BELAY_OK,
                   "refused");
     }
     return ex;

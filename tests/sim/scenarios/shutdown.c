@@ -39,9 +39,10 @@ static void spawn_guest(void *arg) {
 static void handle_guest(void *arg) {
     (void)arg;
     for (int i = 0; i < 3; i++) {
-        belay_status status = i == 1 ? belay_task_cancel(target, BELAY_ECANCELED, NULL)
-                                     : belay_task_retain(target);
-        sim_check(status == BELAY_OK || status == BELAY_EALREADY || over(status), "another refusal");
+        belay_status status =
+            i == 1 ? belay_task_cancel(target, BELAY_ECANCELED, NULL) : belay_task_retain(target);
+        sim_check(status == BELAY_OK || status == BELAY_EALREADY || over(status),
+                  "another refusal");
         uint64_t count;
         status = belay_scope_count(root, &count);
         sim_check(status == BELAY_OK || over(status), "another refusal");
@@ -91,7 +92,7 @@ static void scope_destroy(void) {
     destroy_beside(scope_guest);
 }
 
-/* ---- shutting down --------------------------------------------------------------------------------------- */
+/* ---- shutting down --------------------------------------------------------------------------- */
 
 static belay_status sleep_on(belay_task *self, void *arg) {
     (void)arg;
@@ -112,7 +113,8 @@ static void shutdown_twice(void) {
     belay_status status = belay_executor_shutdown(shared, 0, belay_after(10000));
     sim_check(status == BELAY_OK || status == BELAY_EBUSY, "not shut down");
     port_thread_join(&thread);
-    sim_check(world_spawn(NULL, root, note, NULL, NULL) == BELAY_ESHUTDOWN, "accepts after the end");
+    sim_check(world_spawn(NULL, root, note, NULL, NULL) == BELAY_ESHUTDOWN,
+              "accepts after the end");
     world_close(shared);
 }
 
@@ -155,11 +157,12 @@ static void abroad(void) {
 }
 
 static const scenario list_of_scenarios[] = {
-    {"spawn_destroy", reset, spawn_destroy, 2},   {"handle_destroy", reset, handle_destroy, 2},
-    {"scope_destroy", reset, scope_destroy, 2},   {"shutdown_twice", reset, shutdown_twice, 2},
-    {"next_life", reset, next_life, 4},           {"abroad", reset, abroad, 4},
+    {"spawn_destroy", reset, spawn_destroy, 2}, {"handle_destroy", reset, handle_destroy, 2},
+    {"scope_destroy", reset, scope_destroy, 2}, {"shutdown_twice", reset, shutdown_twice, 2},
+    {"next_life", reset, next_life, 4},         {"abroad", reset, abroad, 4},
 };
 
 __attribute__((constructor)) static void add(void) {
-    scenarios_add("shutdown", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+    scenarios_add("shutdown", list_of_scenarios,
+                  sizeof list_of_scenarios / sizeof *list_of_scenarios);
 }

@@ -45,15 +45,15 @@ static belay_status wait_often(belay_task *self, void *arg) {
     belay_status status = BELAY_OK;
     while (status == BELAY_OK) {
         bool after = tally_read(&told) != 0;
-        status = sim_choose(2) == 0 ? belay_yield(self)
-                                    : belay_sleep_until(self, belay_after(20000));
+        status =
+            sim_choose(2) == 0 ? belay_yield(self) : belay_sleep_until(self, belay_after(20000));
         sim_check(!after || status == BELAY_ECANCELED, "a cancel was lost");
     }
     sim_check(belay_yield(self) == BELAY_ECANCELED, "a cancel was forgotten");
     return status;
 }
 
-/* ---- a scope of foreign threads ----------------------------------------------------------------- */
+/* ---- a scope of foreign threads -------------------------------------------------------------- */
 
 static void foreign(belay_body *body) {
     belay_executor *ex = world_open();
@@ -78,7 +78,7 @@ static void scope_waiting(void) {
     foreign(wait_often);
 }
 
-/* ---- a scope of a task --------------------------------------------------------------------------- */
+/* ---- a scope of a task ----------------------------------------------------------------------- */
 
 static belay_status own_scope(belay_task *self, void *arg) {
     belay_body *body = *(belay_body **)arg;
@@ -130,7 +130,7 @@ static void tree(void) {
     inside(nested_scopes, sleep_on, cancel_place);
 }
 
-/* ---- one task ------------------------------------------------------------------------------------ */
+/* ---- one task -------------------------------------------------------------------------------- */
 
 /* The victim, or a scope it opens, or who it waits for there. */
 static belay_status sleep_in_scope(belay_task *self, void *arg) {
@@ -146,11 +146,13 @@ static belay_status sleep_in_scope(belay_task *self, void *arg) {
 static void one_task(belay_body *body) {
     belay_executor *ex = world_open();
     port_thread thread = world_thread(cancel_victim, NULL, "canceller");
-    sim_check(world_spawn(NULL, belay_executor_root(ex), body, NULL, &victim) == BELAY_OK, "refused");
+    sim_check(world_spawn(NULL, belay_executor_root(ex), body, NULL, &victim) == BELAY_OK,
+              "refused");
     tally_add(&ready, 1);
     belay_outcome out;
     sim_check(belay_join(NULL, victim, &out) == BELAY_OK, "not joined");
-    sim_check(out.kind == BELAY_OUTCOME_SKIPPED || out.kind == BELAY_OUTCOME_CANCELED, "another end");
+    sim_check(out.kind == BELAY_OUTCOME_SKIPPED || out.kind == BELAY_OUTCOME_CANCELED,
+              "another end");
     sim_check(out.cancel_requested, "it does not know");
     sim_check(belay_task_release(victim) == BELAY_OK, "not released");
     port_thread_join(&thread);
@@ -169,7 +171,7 @@ static void task_with_scope(void) {
     one_task(sleep_in_scope);
 }
 
-/* ---- failing fast -------------------------------------------------------------------------------- */
+/* ---- failing fast ---------------------------------------------------------------------------- */
 
 static belay_status fail(belay_task *self, void *arg) {
     (void)self;
@@ -208,5 +210,6 @@ static const scenario list_of_scenarios[] = {
 };
 
 __attribute__((constructor)) static void add(void) {
-    scenarios_add("spawn_cancel", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+    scenarios_add("spawn_cancel", list_of_scenarios,
+                  sizeof list_of_scenarios / sizeof *list_of_scenarios);
 }

@@ -1,9 +1,8 @@
-/* Few stacks: tasks that cannot start wait for a stack, and end with BELAY_ENOSTACK only when none can
- * come back. Nobody is forgotten. */
+/* Few stacks: tasks that cannot start wait for a stack, and end with BELAY_ENOSTACK only when
+ * none can come back. Nobody is forgotten. */
 #include "scenario.h"
 
 enum { TASKS = 5, DEPTH = 5 };
-
 
 static belay_executor *open_with(int64_t stacks) {
     belay_config config;
@@ -23,7 +22,8 @@ static void sleepers(void) {
     belay_executor *ex = open_with(4);
     belay_task_handle task[TASKS];
     for (int i = 0; i < TASKS; i++) {
-        sim_check(world_spawn(NULL, belay_executor_root(ex), nap, NULL, &task[i]) == BELAY_OK, "refused");
+        sim_check(world_spawn(NULL, belay_executor_root(ex), nap, NULL, &task[i]) == BELAY_OK,
+                  "refused");
     }
     for (int i = 0; i < TASKS; i++) {
         belay_outcome out;
@@ -40,8 +40,8 @@ static belay_status deeper(belay_task *self, void *arg) {
     belay_status status = BELAY_OK;
     if (depth != 0) {
         belay_task_handle task;
-        sim_check(world_spawn(self, belay_scope_current(self), deeper, (void *)(depth - 1), &task) ==
-                      BELAY_OK,
+        sim_check(world_spawn(self, belay_scope_current(self), deeper, (void *)(depth - 1),
+                              &task) == BELAY_OK,
                   "refused");
         belay_outcome out;
         sim_check(belay_join(self, task, &out) == BELAY_OK, "not joined");
@@ -75,7 +75,8 @@ static void foreign_wake(void) {
     belay_executor *ex = open_with(4);
     belay_task_handle task[TASKS];
     for (int i = 0; i < TASKS; i++) {
-        sim_check(world_spawn(NULL, belay_executor_root(ex), wait_for_cancel, NULL, &task[i]) == BELAY_OK,
+        sim_check(world_spawn(NULL, belay_executor_root(ex), wait_for_cancel, NULL, &task[i]) ==
+                      BELAY_OK,
                   "refused");
     }
     for (int i = 0; i < TASKS; i++) {
@@ -98,5 +99,6 @@ static const scenario list_of_scenarios[] = {
 };
 
 __attribute__((constructor)) static void add(void) {
-    scenarios_add("stacks", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+    scenarios_add("stacks", list_of_scenarios,
+                  sizeof list_of_scenarios / sizeof *list_of_scenarios);
 }

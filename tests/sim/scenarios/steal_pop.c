@@ -100,5 +100,6 @@ static const scenario list_of_scenarios[] = {
 };
 
 __attribute__((constructor)) static void add(void) {
-    scenarios_add("steal_pop", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
+    scenarios_add("steal_pop", list_of_scenarios,
+                  sizeof list_of_scenarios / sizeof *list_of_scenarios);
 }
