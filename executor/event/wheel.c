@@ -1,10 +1,9 @@
 /* See event/wheel.h. */
 #include "event/wheel.h"
 
-enum { FIRE_BATCH = 128 };
+enum { FIRE_BATCH = 128, DIGIT_BITS = 6 };
 
-#define DIGIT_BITS 6
-#define LAST_TICK ((UINT64_C(1) << (DIGIT_BITS * WHEEL_LEVELS)) - 1)
+_Static_assert(DIGIT_BITS * WHEEL_LEVELS + WHEEL_TICK_BITS >= 63, "every time has a place");
 
 static uint64_t tick_of(int64_t deadline) {
     uint64_t ns = deadline <= 0 ? 0 : (uint64_t)deadline;
@@ -39,10 +38,6 @@ static void place(wheel *w, timer *t) {
     uint64_t tick = t->tick < w->now ? w->now : t->tick;
     uint64_t differ = tick ^ w->now;
     unsigned level = differ == 0 ? 0 : (63u - (unsigned)__builtin_clzll(differ)) / DIGIT_BITS;
-    if (level >= WHEEL_LEVELS) { /* years ahead: as far as the wheel goes, and looked at again there */
-        level = WHEEL_LEVELS - 1;
-        tick = w->now | LAST_TICK;
-    }
     t->level = (uint8_t)level;
     t->slot = (uint8_t)digit_of(tick, level);
     list_append(&w->slot[level][t->slot], &t->link);

@@ -1,6 +1,6 @@
 /* Timers: a hierarchical wheel per worker.
  *
- * Eight levels of 64 slots, a tick of 16.384 microseconds, deadlines rounded up, so a timer never fires early. Arming
+ * Nine levels of 64 slots (every time fits), a tick of 16.384 microseconds, deadlines rounded up, so a timer never fires early. Arming
  * and disarming are O(1); finding the next is two bit scans. A timer sits at the level of the highest 6-bit digit in
  * which its tick differs from the wheel's; everything at a lower level is therefore earlier.
  * G. Varghese, A. Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987.
@@ -18,7 +18,7 @@
 #include "base/lock.h"
 #include "sched/sched.h"
 
-enum { WHEEL_TICK_BITS = 14, WHEEL_LEVELS = 8, WHEEL_SLOTS = 64 };
+enum { WHEEL_TICK_BITS = 14, WHEEL_LEVELS = 9, WHEEL_SLOTS = 64 };
 
 struct timer;
 

@@ -219,8 +219,8 @@ static void comes_down_through_all_levels(void **state) {
     }
 }
 
-/* Further ahead than the wheel reaches (146 years): kept, and no hindrance to others. */
-static void beyond_the_last_level(void **state) {
+/* As far ahead as time goes: kept, and no hindrance to others. */
+static void centuries_ahead(void **state) {
     (void)state;
     arm(&probes[0], INT64_MAX - 1);
     arm(&probes[1], base + (INT64_C(1) << 62));
@@ -392,7 +392,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(fires_in_order, start, stop),
         cmocka_unit_test_setup_teardown(runnables_are_queued_in_order, start, stop),
         cmocka_unit_test_setup_teardown(comes_down_through_all_levels, start, stop),
-        cmocka_unit_test_setup_teardown(beyond_the_last_level, start, stop),
+        cmocka_unit_test_setup_teardown(centuries_ahead, start, stop),
         cmocka_unit_test_setup_teardown(next_is_the_earliest, start, stop),
         cmocka_unit_test_setup_teardown(disarmed_never_fires, start, stop),
         cmocka_unit_test_setup_teardown(disarming_leaves_nothing_behind, start, stop),

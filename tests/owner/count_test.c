@@ -146,7 +146,7 @@ static void parts_add_up(void **state) {
 /* Tasks that only begin at home, or only end there, and many of them. */
 static void a_drifting_part_is_moved(void **state) {
     (void)state;
-    const int64_t most = 3 * COUNT_DRIFT + 5;
+    const int64_t most = COUNT_DRIFT + 5;
     count_born(&s, HOME);
     for (int64_t i = 0; i < most; i++) {
         enter(home);
@@ -290,7 +290,7 @@ static void the_last_one_wakes_the_watchers(void **state) {
 
 /* ---- threads ------------------------------------------------------------------------------------- */
 
-enum { ROUNDS = 300, KEPT = 40 };
+enum { ROUNDS = 100, KEPT = 40 };
 
 static ATOMIC(uint32_t) entered;
 

@@ -7,7 +7,7 @@
 
 #include "sched/bare.h"
 
-enum { ENTRIES = 6000 };
+enum { ENTRIES = 4000 };
 
 static entry entries[ENTRIES];
 static sched s;
@@ -152,7 +152,7 @@ static void one_raider_at_a_time(void **state) {
 
 /* ---- threads ------------------------------------------------------------------------------------- */
 
-enum { RAIDERS = 2, ROUNDS = 6, MOST_ROUNDS = 1000 };
+enum { RAIDERS = 2, ROUNDS = 4, MOST_ROUNDS = 1000 };
 
 typedef struct raider {
     port_thread thread;
@@ -189,7 +189,7 @@ static uint64_t own_side(void) {
             taken++;
         }
         random = random * 1664525u + 1013904223u;
-        if ((random >> 12) % 64 == 0 && worker_hides(own)) {
+        if ((random >> 12) % 256 == 0 && worker_hides(own)) {
             port_thread_yield(); /* as if the task took long */
         }
         for (uint32_t burst = (random >> 16) % 4; burst > 0 && next < ENTRIES; burst--, next++) {
