@@ -41,7 +41,8 @@ static void driver_busy(sched *s, bool wanted) {
 static const driver timers_driver = {driver_poll, driver_deadline, driver_busy};
 
 void upcall_stalled(worker *w, int64_t held) {
-    belay_task *t = load_relaxed(&w->task); /* relaxed, all: the record is type-stable, its strings are constants */
+    belay_task *t = load_relaxed(
+        &w->task); /* relaxed, all: the record is type-stable, its strings are constants */
     if (t == NULL) {
         return;
     }
@@ -58,7 +59,8 @@ void upcall_stalled(worker *w, int64_t held) {
 /* A body has called pthread_exit: its worker, and whatever else is on it, would be lost. */
 static void worker_left(void *arg) {
     worker *w = arg;
-    task_left(load_relaxed(&w->task), "has ended its worker thread (pthread_exit)"); /* relaxed: own word */
+    task_left(load_relaxed(&w->task),
+              "has ended its worker thread (pthread_exit)"); /* relaxed: own word */
 }
 
 static void worker_main(void *arg) {
@@ -121,7 +123,8 @@ static bool make_slabs(belay_executor *ex) {
            slab_init(&ex->scopes, sizeof(scope), offsetof(scope, link), offsetof(scope, number),
                      with_caches(o, o->max_scopes)) &&
            slab_init(&ex->deferred, deferred_bytes(), deferred_link(), deferred_number(), tasks) &&
-           slab_init(&ex->reasons, reason_slot_bytes(), reason_slot_link(), reason_slot_number(), tasks);
+           slab_init(&ex->reasons, reason_slot_bytes(), reason_slot_link(), reason_slot_number(),
+                     tasks);
 }
 
 /* Shards outlive their scopes; results may still wait for a joiner that never came. */
@@ -189,7 +192,8 @@ static bool make_floors(belay_executor *ex) {
 /* Everything behind the options starts as zero; the fence lets no delayed store of ours come after (simulated build). */
 static void clear(belay_executor *ex, const options *o) {
     port_fence_heavy(true);
-    memset((char *)ex + offsetof(belay_executor, opt), 0, sizeof *ex - offsetof(belay_executor, opt));
+    memset((char *)ex + offsetof(belay_executor, opt), 0,
+           sizeof *ex - offsetof(belay_executor, opt));
     ex->opt = *o;
 }
 
@@ -249,7 +253,8 @@ uint32_t belay_executor_workers(const belay_executor *ex) {
     return ex == NULL ? 0 : ex->sched.count;
 }
 
-belay_status belay_executor_run(belay_executor *ex, belay_body *body, void *arg, belay_outcome *outcome) {
+belay_status belay_executor_run(belay_executor *ex, belay_body *body, void *arg,
+                                belay_outcome *outcome) {
     if (ex == NULL) {
         return BELAY_EINVAL;
     }
@@ -258,7 +263,8 @@ belay_status belay_executor_run(belay_executor *ex, belay_body *body, void *arg,
         return status;
     }
     belay_task_handle task;
-    status = belay_spawn_from(NULL, belay_executor_root(ex), body, arg, NULL, &task, "belay_executor_run");
+    status = belay_spawn_from(NULL, belay_executor_root(ex), body, arg, NULL, &task,
+                              "belay_executor_run");
     if (status == BELAY_OK) {
         status = belay_join(NULL, task, outcome);
         (void)belay_task_release(task);
@@ -270,7 +276,8 @@ static void name_stragglers(belay_executor *ex) {
     belay_task_info infos[8];
     size_t count = 0;
     (void)belay_snapshot(ex, infos, 8, &count);
-    options_log(&ex->opt, BELAY_LOG_WARNING, "belay: %zu tasks are left at the end of the shutdown", count);
+    options_log(&ex->opt, BELAY_LOG_WARNING, "belay: %zu tasks are left at the end of the shutdown",
+                count);
     for (size_t i = 0; i < count && i < 8; i++) {
         char line[256];
         (void)belay_task_info_text(&infos[i], line, sizeof line);

@@ -94,8 +94,7 @@ void belay_config_init_layout(belay_config *config, size_t size, uint32_t layout
     if (config == NULL) {
         return;
     }
-    belay_config initial = {.size = size <= UINT32_MAX ? (uint32_t)size : 0,
-                            .layout = layout};
+    belay_config initial = {.size = size <= UINT32_MAX ? (uint32_t)size : 0, .layout = layout};
     for (size_t i = 0; i < OPTION_ROWS; i++) {
         int64_t unset = BELAY_UNSET;
         memcpy((char *)&initial + option_table[i].offset, &unset, sizeof unset);

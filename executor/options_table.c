@@ -73,7 +73,8 @@ const option option_table[OPTION_ROWS] = {
         .initial = 16 * MIB,
         .meaning = "Tasks that can exist at once.",
         .advice = "Free records in the caches of workers (at most 128 each, and 1,024 for all "
-                  "other threads) come on top. Then a spawn is refused with `BELAY_ENOMEM`. Lower it to learn early of a "
+                  "other threads) come on top. Then a spawn is refused with `BELAY_ENOMEM`. Lower "
+                  "it to learn early of a "
                   "program that spawns faster than it finishes.",
     },
     {

@@ -48,7 +48,8 @@ static belay_status member(belay_task *self, void *arg) {
     } else if (stress_chance(&rng, 10)) {
         (void)belay_sleep_until(self, belay_after(stress_below(&rng, 40000)));
     }
-    uint32_t siblings = stress_below(&rng, 100) < 45 ? 2 : 0; /* below one on average: it dies out */
+    uint32_t siblings =
+        stress_below(&rng, 100) < 45 ? 2 : 0; /* below one on average: it dies out */
     for (uint32_t i = 0; i < siblings; i++) {
         belay_status status = spawn_member(self, g, stress_chance(&rng, 50));
         stress_check(status == BELAY_OK || (status == BELAY_ESHUTDOWN && g->seal != 0),
@@ -98,8 +99,10 @@ static belay_status outsider(belay_task *self, void *arg) {
             wait_for_own(self, g, belay_after(stress_below(&rng, 20000)));
         }
         if (stress_chance(&rng, 30)) {
-            uint64_t count; /* holds the scope for a moment: what brings the count to zero may be this */
-            stress_either(belay_scope_count(g->scope, &count), BELAY_OK, BELAY_ESTALE, "scope_count");
+            uint64_t
+                count; /* holds the scope for a moment: what brings the count to zero may be this */
+            stress_either(belay_scope_count(g->scope, &count), BELAY_OK, BELAY_ESTALE,
+                          "scope_count");
         }
     }
     return BELAY_OK;
@@ -121,8 +124,9 @@ static void close_scope(belay_task *self, game *g, stress_rng *rng) {
 
 static void start_outsiders(belay_task *self, game *g, belay_task_handle *out) {
     for (int i = 0; i < OUTSIDERS; i++) {
-        stress_equal(stress_spawn(self, belay_executor_root(g->executor), outsider, g, NULL, &out[i]),
-                     BELAY_OK, "spawn");
+        stress_equal(
+            stress_spawn(self, belay_executor_root(g->executor), outsider, g, NULL, &out[i]),
+            BELAY_OK, "spawn");
     }
 }
 
@@ -145,7 +149,8 @@ static void play_one(belay_task *self, game *g) {
     stress_burn(stress_below(&rng, 10000));
     close_scope(self, g, &rng);
     join_outsiders(self, outsiders); /* one may have booked its last spawn only after the close */
-    stress_equal((int64_t)g->ended_at_close, (int64_t)g->accepted, "tasks that had ended at the close");
+    stress_equal((int64_t)g->ended_at_close, (int64_t)g->accepted,
+                 "tasks that had ended at the close");
 }
 
 static belay_status play_inside(belay_task *self, void *arg) {
@@ -162,7 +167,8 @@ static void play(stress_driver *d) {
     if (stress_chance(&d->rng, 60)) {
         stress_run(d->executor, play_inside, &g);
     } else {
-        stress_equal(belay_scope_open_root(d->executor, NULL, &g.scope), BELAY_OK, "scope_open_root");
+        stress_equal(belay_scope_open_root(d->executor, NULL, &g.scope), BELAY_OK,
+                     "scope_open_root");
         play_one(NULL, &g);
     }
 }

@@ -74,7 +74,8 @@ static void meddle(belay_task *self, stress_rng *rng) {
     case 2:
         if (belay_task_retain(task) == BELAY_OK) {
             /* A reference keeps the task, not the executor. */
-            stress_either(belay_task_release(task), BELAY_OK, BELAY_ESTALE, "release of a gained reference");
+            stress_either(belay_task_release(task), BELAY_OK, BELAY_ESTALE,
+                          "release of a gained reference");
         }
         break;
     case 3:
@@ -103,8 +104,8 @@ static void post(stress_rng *rng, belay_task_handle task, belay_scope scope) {
 }
 
 static void fill(belay_executor *executor, stress_rng *rng) {
-    static belay_body *const bodies[] = {do_nothing, sleep_for_ever, sleep_briefly,
-                                         leave_scope_open, meddler, meddler};
+    static belay_body *const bodies[] = {do_nothing,       sleep_for_ever, sleep_briefly,
+                                         leave_scope_open, meddler,        meddler};
     belay_scope root = belay_executor_root(executor);
     for (int i = 0; i < TASKS; i++) {
         belay_task_options options = {.start_at = stress_chance(rng, 20) ? belay_after(30000) : 0};

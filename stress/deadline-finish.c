@@ -102,8 +102,7 @@ static void fill(belay_task *self, game *g) {
     belay_status status = belay_scope_close(self, g->scope);
     belay_time end = belay_now();
     stress_either(status, BELAY_OK, BELAY_ETIMEDOUT, "close");
-    stress_check(status == BELAY_OK || end >= g->deadline,
-                 "timed out early");
+    stress_check(status == BELAY_OK || end >= g->deadline, "timed out early");
     stress_check(end - start < HANG / 2 * BELAY_SECOND, "the deadline did not come");
 }
 

@@ -136,8 +136,8 @@ static void play(stress_driver *d) {
     belay_task_handle task[TASKS];
     stress_equal(belay_scope_open_root(d->executor, NULL, &scope), BELAY_OK, "scope_open_root");
     for (int i = 0; i < TASKS; i++) {
-        stress_equal(stress_spawn(NULL, scope, must_not_be_cancelled, NULL, NULL, &task[i]), BELAY_OK,
-                     "spawn");
+        stress_equal(stress_spawn(NULL, scope, must_not_be_cancelled, NULL, NULL, &task[i]),
+                     BELAY_OK, "spawn");
         if (i % 8 == 0) {
             try_stale(m, &d->rng);
         }

@@ -15,10 +15,10 @@ typedef struct match {
     belay_task_handle task;
     stress_rng rng;
     uint64_t seeds;
-    uint64_t taken;     /* results that a join received */
-    uint64_t dropped;   /* results that the library dropped */
-    uint64_t written;   /* plain: ordered by the join */
-    belay_status code;  /* what the body returns */
+    uint64_t taken;    /* results that a join received */
+    uint64_t dropped;  /* results that the library dropped */
+    uint64_t written;  /* plain: ordered by the join */
+    belay_status code; /* what the body returns */
     uint32_t duration;
     uint32_t with_result;
     uint32_t may_cancel;

@@ -106,7 +106,8 @@ static void play(stress_driver *d) {
         tasks[i] = (pinned){&g, worker};
         if (stress_chance(&d->rng, 40)) {
             tasks[i].worker = stress_chance(&d->rng, 50) ? -1 : worker;
-            stress_equal(stress_spawn(NULL, g.scope, spawner, &tasks[i], NULL, NULL), BELAY_OK, "spawn");
+            stress_equal(stress_spawn(NULL, g.scope, spawner, &tasks[i], NULL, NULL), BELAY_OK,
+                         "spawn");
         } else {
             stress_how how = {.pin = BELAY_PIN(worker),
                               .start_at = stress_chance(&d->rng, 20) ? belay_after(20000) : 0};

@@ -43,7 +43,8 @@ static belay_status sleeper(belay_task *self, void *arg) {
     stress_rng rng = own_rng(g);
     sleep_once(self, g, &rng);
     for (int i = 0; belay_canceled(self) && i < 3 && stress_chance(&rng, 30); i++) {
-        stress_equal(belay_sleep_until(self, BELAY_NEVER), BELAY_ECANCELED, "a wait once cancelled");
+        stress_equal(belay_sleep_until(self, BELAY_NEVER), BELAY_ECANCELED,
+                     "a wait once cancelled");
         stress_equal(belay_yield(self), BELAY_ECANCELED, "a yield once cancelled");
     }
     (void)stress_add(&g->ended, 1);
@@ -98,7 +99,8 @@ static void release_all(const belay_task_handle *tasks) {
 }
 
 static void play(stress_driver *d) {
-    game g = {.seeds = stress_random(&d->rng), .sleepers = GROUPS * (1 + stress_below(&d->rng, SLEEPERS / GROUPS))};
+    game g = {.seeds = stress_random(&d->rng),
+              .sleepers = GROUPS * (1 + stress_below(&d->rng, SLEEPERS / GROUPS))};
     belay_task_handle tasks[HANDLES];
     stress_how how = {.flags = BELAY_TASK_RUN_CANCELED};
     stress_equal(belay_scope_open_root(d->executor, NULL, &g.scope), BELAY_OK, "scope_open_root");
@@ -110,7 +112,8 @@ static void play(stress_driver *d) {
     }
     stress_burn(stress_below(&d->rng, 4000000));
     cancel_some(&d->rng, tasks);
-    stress_equal(belay_scope_cancel(g.scope, BELAY_ECANCELED, "the test"), BELAY_OK, "scope_cancel");
+    stress_equal(belay_scope_cancel(g.scope, BELAY_ECANCELED, "the test"), BELAY_OK,
+                 "scope_cancel");
     release_all(tasks);
     stress_equal(belay_scope_close(NULL, g.scope), BELAY_ECANCELED, "close");
     stress_equal((int64_t)g.ended, HANDLES + (int64_t)g.sleepers, "sleepers that ended");

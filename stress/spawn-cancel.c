@@ -75,7 +75,8 @@ static void spawn_one(belay_task *self, game *g, stress_rng *rng) {
         how.flags = BELAY_TASK_RUN_CANCELED;
     }
     if (stress_chance(rng, 15)) {
-        how.start_at = stress_chance(rng, 50) ? BELAY_NEVER - 1 : belay_after(stress_below(rng, 60000));
+        how.start_at =
+            stress_chance(rng, 50) ? BELAY_NEVER - 1 : belay_after(stress_below(rng, 60000));
     }
     bool with_handle = stress_chance(rng, 40);
     belay_task_handle task;

@@ -131,7 +131,8 @@ static void play_together(stress_driver *d) {
     if (d->index == 0 && stress_chance(&d->rng, 20)) {
         stress_run(d->executor, meet_all, &h);
     } else if (d->index == 0 && d->workers > TASK_DRIVERS) {
-        stress_run(d->executor, hold_worker, &h); /* a worker is left even if every task driver has one */
+        stress_run(d->executor, hold_worker,
+                   &h); /* a worker is left even if every task driver has one */
     } else if (d->index <= TASK_DRIVERS) {
         stress_run(d->executor, stress_chance(&d->rng, 50) ? ping_pong : close_over_one, &h);
     } else {

@@ -11,7 +11,7 @@ typedef struct list {
     struct list *prev;
 } list;
 
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static inline void list_init(list *l) {
     l->next = l;

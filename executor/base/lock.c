@@ -8,7 +8,8 @@ enum { SPINS = 64 };
 void lock_contended(lock *l) {
     for (int i = 0; i < SPINS; i++) {
         port_cpu_relax();
-        if (load_relaxed(&l->word) == 0 && lock_try(l)) { /* relaxed: only a hint, lock_try decides */
+        if (load_relaxed(&l->word) == 0 &&
+            lock_try(l)) { /* relaxed: only a hint, lock_try decides */
             return;
         }
     }

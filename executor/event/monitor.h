@@ -9,21 +9,21 @@
 #include "event/wheel.h"
 
 typedef struct monitor_watch {
-    uint64_t turn;  /* the task that ran at the last look ... */
-    int64_t since;  /* ... and since when */
+    uint64_t turn; /* the task that ran at the last look ... */
+    int64_t since; /* ... and since when */
     bool reported;
 } monitor_watch;
 
 typedef struct monitor {
     sched *sched;
-    int64_t stall;             /* nanoseconds; 0: off */
+    int64_t stall; /* nanoseconds; 0: off */
     const allocator *alloc;
-    monitor_watch *watch;      /* the monitor's, one per worker; NULL: no watchdog */
-    ATOMIC(uint32_t) word;     /* monitor.c */
-    ATOMIC(uint32_t) wanted;   /* there is something to look after */
-    ATOMIC(uint64_t) stalls;   /* tasks reported */
-    lock lock;                 /* guards starting and stopping */
-    port_thread thread;        /* under the lock */
+    monitor_watch *watch;    /* the monitor's, one per worker; NULL: no watchdog */
+    ATOMIC(uint32_t) word;   /* monitor.c */
+    ATOMIC(uint32_t) wanted; /* there is something to look after */
+    ATOMIC(uint64_t) stalls; /* tasks reported */
+    lock lock;               /* guards starting and stopping */
+    port_thread thread;      /* under the lock */
 } monitor;
 
 /* False: no memory. */

@@ -3,7 +3,7 @@
 
 enum { FIRE_BATCH = 128, DIGIT_BITS = 6 };
 
-_Static_assert(DIGIT_BITS * WHEEL_LEVELS + WHEEL_TICK_BITS >= 63, "every time has a place");
+_Static_assert(DIGIT_BITS *WHEEL_LEVELS + WHEEL_TICK_BITS >= 63, "every time has a place");
 
 static uint64_t tick_of(int64_t deadline) {
     uint64_t ns = deadline <= 0 ? 0 : (uint64_t)deadline;

@@ -31,22 +31,22 @@ typedef struct due {
 } due;
 
 typedef struct timer {
-    list link;             /* under the wheel's lock */
-    struct wheel *wheel;   /* where it is armed; written by arm, constant while armed */
-    struct timer *later;   /* chain in due->later */
+    list link;           /* under the wheel's lock */
+    struct wheel *wheel; /* where it is armed; written by arm, constant while armed */
+    struct timer *later; /* chain in due->later */
     runnable *(*fire)(struct timer *t, due *d);
     void (*after)(struct timer *t);
-    uint64_t tick;         /* under the wheel's lock */
-    uint8_t level;         /* under the wheel's lock */
+    uint64_t tick; /* under the wheel's lock */
+    uint8_t level; /* under the wheel's lock */
     uint8_t slot;
 } timer;
 
 typedef struct wheel {
-    ATOMIC(int64_t) next;  /* nanoseconds; written under the lock: no timer is due before */
+    ATOMIC(int64_t) next; /* nanoseconds; written under the lock: no timer is due before */
     lock lock;
-    uint32_t index;        /* of its worker */
+    uint32_t index; /* of its worker */
     sched *sched;
-    uint64_t now;          /* tick up to which everything has fired */
+    uint64_t now;                /* tick up to which everything has fired */
     uint64_t used[WHEEL_LEVELS]; /* a bit per slot that is not empty */
     list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 } wheel;

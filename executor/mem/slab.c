@@ -12,12 +12,11 @@ static size_t chunk_bytes(const slab *s) {
     return round_to_pages((size_t)s->size * SLAB_CHUNK);
 }
 
-bool slab_init(slab *s, uint32_t size, uint32_t link_offset, uint32_t number_offset, uint32_t limit) {
+bool slab_init(slab *s, uint32_t size, uint32_t link_offset, uint32_t number_offset,
+               uint32_t limit) {
     CHECK(size % 16 == 0 && link_offset % 8 == 0 && limit > 0);
-    *s = (slab){.size = size,
-                .link_offset = link_offset,
-                .number_offset = number_offset,
-                .limit = limit};
+    *s = (slab){
+        .size = size, .link_offset = link_offset, .number_offset = number_offset, .limit = limit};
     size_t count = (size_t)limit / SLAB_CHUNK + 2;
     s->chunks_size = round_to_pages(count * sizeof *s->chunks);
     s->chunks = port_pages_map(s->chunks_size, port_page_size());

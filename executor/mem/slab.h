@@ -26,26 +26,27 @@ typedef struct slab_link {
 } slab_link;
 
 typedef struct slab {
-    uint32_t size;        /* bytes of a slot, a multiple of 16 */
+    uint32_t size; /* bytes of a slot, a multiple of 16 */
     uint32_t link_offset;
-    uint32_t number_offset; /* of the slot's own number, a uint32_t written once per chunk */
-    uint32_t limit;       /* slots that may exist; number 0 is never given out */
+    uint32_t number_offset;  /* of the slot's own number, a uint32_t written once per chunk */
+    uint32_t limit;          /* slots that may exist; number 0 is never given out */
     ATOMIC(char *) * chunks; /* published with release when a chunk is complete */
     size_t chunks_size;
-    lock lock;            /* guards what follows */
-    slab_link *pool;      /* whole batches */
+    lock lock;             /* guards what follows */
+    slab_link *pool;       /* whole batches */
     ATOMIC(uint32_t) made; /* slots that exist; written under the lock, read by anybody */
 } slab;
 
 /* One owner, or a lock, at a time. */
 typedef struct slab_cache {
-    ATOMIC(slab_link *) free; /* the batch in use */
+    ATOMIC(slab_link *) free;  /* the batch in use */
     ATOMIC(slab_link *) spare; /* a second, whole batch or NULL */
-    ATOMIC(uint32_t) count;   /* slots in `free` */
+    ATOMIC(uint32_t) count;    /* slots in `free` */
 } slab_cache;
 
 /* False: no memory for the table of chunks. */
-bool slab_init(slab *s, uint32_t size, uint32_t link_offset, uint32_t number_offset, uint32_t limit);
+bool slab_init(slab *s, uint32_t size, uint32_t link_offset, uint32_t number_offset,
+               uint32_t limit);
 void slab_fini(slab *s);
 
 /* The slow halves of take and give. */

@@ -16,7 +16,8 @@ static belay_task_state state_of(const belay_task *t, uint32_t word) {
     case PHASE_RUNNING:
         return BELAY_STATE_RUNNING;
     case PHASE_SUSPENDED:
-        return wait == WAIT_PARKED || wait == WAIT_ARMED ? BELAY_STATE_SUSPENDED : BELAY_STATE_QUEUED;
+        return wait == WAIT_PARKED || wait == WAIT_ARMED ? BELAY_STATE_SUSPENDED
+                                                         : BELAY_STATE_QUEUED;
     default:
         return BELAY_STATE_FINISHING;
     }
@@ -46,7 +47,8 @@ static bool is_live(uint32_t word) {
 static bool read_task(const belay_executor *ex, const belay_task *t, const scope *within,
                       belay_task_info *out) {
     uint32_t word = load_acquire(&t->state); /* pairs with state_born: the fields are filled */
-    const scope *s = load_relaxed(&t->scope); /* relaxed, here and below: looked at again at the end */
+    const scope *s =
+        load_relaxed(&t->scope); /* relaxed, here and below: looked at again at the end */
     if (!is_live(word) || s == NULL || (within != NULL && !scope_has_ancestor(s, within))) {
         return false;
     }
@@ -119,16 +121,17 @@ static const char *state_text(belay_task_state state) {
                                        [BELAY_STATE_RUNNING] = "running",
                                        [BELAY_STATE_SUSPENDED] = "suspended",
                                        [BELAY_STATE_FINISHING] = "finishing"};
-    return (unsigned)state < sizeof text / sizeof text[0] && text[state] != NULL ? text[state] : "?";
+    return (unsigned)state < sizeof text / sizeof text[0] && text[state] != NULL ? text[state]
+                                                                                 : "?";
 }
 
 size_t belay_task_info_text(const belay_task_info *info, char *buffer, size_t size) {
     if (info == NULL || (buffer == NULL && size != 0)) {
         return 0;
     }
-    int n = snprintf(buffer, size, "%s (%s) %s%s%s%s, %lld ms old", info->name != NULL ? info->name : "-",
-                     info->site != NULL ? info->site : "-", state_text(info->state),
-                     info->waiting_on != NULL ? " on " : "",
+    int n = snprintf(buffer, size, "%s (%s) %s%s%s%s, %lld ms old",
+                     info->name != NULL ? info->name : "-", info->site != NULL ? info->site : "-",
+                     state_text(info->state), info->waiting_on != NULL ? " on " : "",
                      info->waiting_on != NULL ? info->waiting_on : "",
                      info->cancel_requested ? ", cancelled" : "", (long long)(info->age / 1000000));
     return n < 0 ? 0 : (size_t)n;

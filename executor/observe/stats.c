@@ -51,7 +51,8 @@ static void read_all(const belay_executor *ex, belay_stats *s) {
     s->stacks = stacks.mapped;
     s->stacks_peak = stacks.peak;
     s->memory_peak = (uint64_t)slab_made(&ex->tasks) * sizeof(belay_task) +
-                     (uint64_t)slab_made(&ex->scopes) * sizeof(scope) + stacks.peak * port_page_size();
+                     (uint64_t)slab_made(&ex->scopes) * sizeof(scope) +
+                     stacks.peak * port_page_size();
 }
 
 belay_status belay_executor_stats(const belay_executor *executor, belay_stats *out, size_t size) {

@@ -23,7 +23,8 @@ typedef struct reason_slot {
     slab_link link;
 } reason_slot;
 
-_Static_assert(sizeof(reason_slot) % 16 == 8 || sizeof(reason_slot) % 16 == 0, "slab slots are multiples of 16");
+_Static_assert(sizeof(reason_slot) % 16 == 8 || sizeof(reason_slot) % 16 == 0,
+               "slab slots are multiples of 16");
 
 uint32_t reason_slot_bytes(void) {
     return (uint32_t)((sizeof(reason_slot) + 15) & ~(size_t)15);
@@ -119,7 +120,7 @@ belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason) {
 
 static void reason_of_task(const belay_task *t, belay_cancel_reason *out) {
     belay_executor *ex = load_relaxed(&t->scope)->executor; /* relaxed: own */
-    uint32_t word = load_acquire(&t->cancel);               /* pairs with task_cancel: the reason is written */
+    uint32_t word = load_acquire(&t->cancel); /* pairs with task_cancel: the reason is written */
     const reason_slot *slot = slab_at(&ex->reasons, word >> 1);
     *out = (belay_cancel_reason){.code = BELAY_ECANCELED};
     if (slot != NULL) {
@@ -148,7 +149,8 @@ void cancel_inherit(scope *s, belay_task *opener) {
 /* ---- one task ------------------------------------------------------------------------------------------------------ */
 
 /* The reason's slot as a cancel word; without memory the code alone is lost. */
-static uint32_t reason_word(belay_executor *ex, belay_status code, const char *text, const char *site) {
+static uint32_t reason_word(belay_executor *ex, belay_status code, const char *text,
+                            const char *site) {
     reason_slot *slot = slot_take(ex, worker_in(ex), SLOT_REASON);
     if (slot == NULL) {
         return 1;
@@ -170,7 +172,8 @@ void cancel_forget(belay_executor *ex, worker *w, belay_task *t) {
 
 /* The outermost scope the task has opened, pinned; NULL: none. Under the shard's lock. */
 static scope *outermost_opened(belay_task *t) {
-    scope *owner = load_relaxed(&t->scope); /* relaxed: constant; inner changes under the lock we hold */
+    scope *owner =
+        load_relaxed(&t->scope); /* relaxed: constant; inner changes under the lock we hold */
     scope *found = NULL;
     for (scope *s = load_relaxed(&t->inner); s != owner; s = load_relaxed(&s->parent)) {
         found = s;
@@ -269,7 +272,8 @@ void cancel_refused(belay_task *t) {
         belay_executor *ex = executor_of_sched(w->sched);
         count_own(&w->count, COUNT_IGNORED_CANCELS, 1);
         const char *name = load_relaxed(&t->name);
-        options_log(&ex->opt, BELAY_LOG_WARNING, "belay: task %s (%s) goes on waiting though cancelled",
+        options_log(&ex->opt, BELAY_LOG_WARNING,
+                    "belay: task %s (%s) goes on waiting though cancelled",
                     name != NULL ? name : "-", load_relaxed(&t->site));
     }
     if (n > 1) { /* the first time it will want to clean up at once */

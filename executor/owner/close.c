@@ -8,7 +8,6 @@
 #include "owner/forks.h"
 #include "owner/scope.h"
 
-
 /* One round: the lock is held at the call and at the return. */
 static wait_word wait_for_zero(belay_task *self, scope *s, int64_t deadline, bool drain) {
     waiter w;
@@ -33,7 +32,8 @@ static void cancel_for_closer(belay_task *self, scope *s) {
 
 /* Waits until the scope is empty. The lock is held at the call and at the return. */
 static wait_word drain_scope(belay_task *self, scope *s, int64_t deadline) {
-    bool shared = self != NULL && load_relaxed(&s->opener) == NULL; /* relaxed: constant while open */
+    bool shared =
+        self != NULL && load_relaxed(&s->opener) == NULL; /* relaxed: constant while open */
     wait_word result = WAIT_OK;
     while (result == WAIT_OK && count_watch(s)) {
         result = wait_for_zero(self, s, deadline, !shared);
@@ -75,7 +75,9 @@ static belay_status check_closer(belay_task *self, const scope *s) {
         return self != NULL && task_inside(self, s) ? BELAY_EDEADLK : BELAY_EINVAL;
     }
     /* relaxed: own */
-    return load_relaxed(&self->inner) == s && forks_outstanding(self) <= s->fork_mark ? BELAY_OK : BELAY_EINVAL;
+    return load_relaxed(&self->inner) == s && forks_outstanding(self) <= s->fork_mark
+               ? BELAY_OK
+               : BELAY_EINVAL;
 }
 
 /* Only one at a time. */
@@ -178,8 +180,9 @@ void scope_close_left(belay_task *t) {
         return;
     }
     const char *name = load_relaxed(&t->name);
-    options_log(&s->executor->opt, BELAY_LOG_WARNING, "belay: task %s (%s) returned with open scopes",
-                name != NULL ? name : "-", load_relaxed(&t->site));
+    options_log(&s->executor->opt, BELAY_LOG_WARNING,
+                "belay: task %s (%s) returned with open scopes", name != NULL ? name : "-",
+                load_relaxed(&t->site));
     while ((s = load_relaxed(&t->inner)) != owner) {
         belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "its opener returned"};
         (void)scope_cancel_tree(s, &reason);
@@ -191,7 +194,8 @@ void scope_close_left(belay_task *t) {
 /* ---- waiting without closing --------------------------------------------------------------------------------------------- */
 
 static belay_status wait_scope(belay_task *self, scope *s, uint32_t generation, int64_t deadline) {
-    if (self != NULL && task_canceled(self)) { /* also if the scope is empty: a cancel is level-triggered */
+    if (self != NULL &&
+        task_canceled(self)) { /* also if the scope is empty: a cancel is level-triggered */
         cancel_refused(self);
         return count_generation(s) == generation ? BELAY_ECANCELED : BELAY_ESTALE;
     }
@@ -219,7 +223,8 @@ belay_status belay_scope_wait_until(belay_task *self, belay_scope h, belay_time 
     uint32_t generation = (uint32_t)(h.generation & SLOT_GENERATION);
     if (s == NULL) {
         status = BELAY_ESTALE;
-    } else if (self != NULL && task_inside(self, s) && load_relaxed(&s->opener) != self) { /* relaxed: own chain */
+    } else if (self != NULL && task_inside(self, s) &&
+               load_relaxed(&s->opener) != self) { /* relaxed: own chain */
         status = count_generation(s) == generation ? BELAY_EDEADLK : BELAY_ESTALE;
     } else {
         status = wait_scope(self, s, generation, deadline);

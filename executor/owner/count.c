@@ -44,8 +44,8 @@ void count_born(scope *s, uint32_t home) {
 }
 
 bool count_kill(scope *s) {
-    CHECK(load_relaxed(&s->home) == 0);       /* relaxed: under the lock */
-    uint64_t word = load_relaxed(&s->word);   /* relaxed: the swap decides */
+    CHECK(load_relaxed(&s->home) == 0);     /* relaxed: under the lock */
+    uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
     uint64_t next = (uint64_t)(word_generation(word) + 1u) << GENERATION_SHIFT | DEAD;
     /* acq_rel: what the last pinner did comes first; later users find it dead */
     return (word & COUNT_MASK) == 0 && cas_acq_rel(&s->word, &word, next);
@@ -71,7 +71,8 @@ static belay_status enter_shared(scope *s, uint32_t generation, bool member) {
         if ((word & SEALED) != 0 || ((word & CLOSING) != 0 && !member)) {
             return BELAY_ESHUTDOWN;
         }
-    } while (!cas_acq_rel(&s->word, &word, word + 1)); /* acq_rel: pairs with count_born, and with leaving */
+    } while (!cas_acq_rel(&s->word, &word,
+                          word + 1)); /* acq_rel: pairs with count_born, and with leaving */
     return BELAY_OK;
 }
 
@@ -102,7 +103,8 @@ bool count_pin(scope *s, uint32_t generation) {
 }
 
 void count_pin_open(scope *s) {
-    fetch_add_relaxed(&s->word, UINT64_C(1)); /* relaxed: the caller's hold keeps it alive meanwhile */
+    fetch_add_relaxed(&s->word,
+                      UINT64_C(1)); /* relaxed: the caller's hold keeps it alive meanwhile */
 }
 
 void count_unbias(scope *s) {
@@ -112,14 +114,17 @@ void count_unbias(scope *s) {
     }
     belay_executor *ex = s->executor;
     worker *w = &ex->sched.workers[home - 1];
-    store_relaxed(&s->home, 0u); /* relaxed: ordered by the fence below, or by being the same thread */
+    store_relaxed(&s->home,
+                  0u); /* relaxed: ordered by the fence below, or by being the same thread */
     if (worker_current() != w) {
         port_fence_heavy(w->symmetric); /* pairs with the light fence in section_enter */
         section_quiesce(w);
     }
     port_tsan_acquire(&s->local);
-    uint64_t change = (uint64_t)load_relaxed(&s->local) - BIAS; /* relaxed: nobody changes it any more */
-    (void)fetch_add_acq_rel(&s->word, change); /* acq_rel: with the leavers, which now use the word */
+    uint64_t change =
+        (uint64_t)load_relaxed(&s->local) - BIAS; /* relaxed: nobody changes it any more */
+    (void)fetch_add_acq_rel(&s->word,
+                            change); /* acq_rel: with the leavers, which now use the word */
 }
 
 static bool set_flag(scope *s, uint64_t flag) {
@@ -137,10 +142,12 @@ bool count_close(scope *s) {
 
 bool count_watch(scope *s) {
     count_unbias(s);
-    uint64_t word = load_acquire(&s->word); /* pairs with the leavers' subtraction: their tasks are done */
+    uint64_t word =
+        load_acquire(&s->word); /* pairs with the leavers' subtraction: their tasks are done */
     do {
         if ((word & COUNT_MASK) == 0) {
-            return (word & WATCHED) != 0; /* the one who brought it there still has to take the lock */
+            return (word & WATCHED) !=
+                   0; /* the one who brought it there still has to take the lock */
         }
     } while (!cas_acq_rel(&s->word, &word, word | WATCHED)); /* acq_rel: pairs with count_leave */
     return true;
@@ -160,7 +167,8 @@ static void wake_waiters(scope *s) {
  * whoever brings it to zero comes here. */
 void scope_drained(scope *s) {
     lock_take(&s->lock);
-    if ((load_acquire(&s->word) & (COUNT_MASK | DEAD)) == 0) { /* pairs with count_born, and with leaving */
+    if ((load_acquire(&s->word) & (COUNT_MASK | DEAD)) ==
+        0) { /* pairs with count_born, and with leaving */
         wake_waiters(s);
     }
     lock_release(&s->lock);

@@ -81,7 +81,8 @@ static fork_deque *deque_new(belay_executor *ex) {
     lock_release(&ex->forks_lock);
     if (d != NULL) {
         port_tsan_acquire(fork_slot(d, 0));
-        CHECK(load_relaxed(&d->head) == 0 && d->overflow == NULL && d->lost == 0); /* relaxed: nobody forks on it */
+        CHECK(load_relaxed(&d->head) == 0 && d->overflow == NULL &&
+              d->lost == 0); /* relaxed: nobody forks on it */
         return d;
     }
     d = port_pages_map(deque_bytes(ex), port_page_size());
@@ -95,7 +96,8 @@ static fork_deque *deque_new(belay_executor *ex) {
 
 void fork_deque_free(fiber_pool *pool, fork_deque *d) {
     belay_executor *ex = executor_of_sched(pool->sched);
-    port_tsan_acquire(d); /* of its making only: who gives it back comes in no order to who forked on it */
+    port_tsan_acquire(
+        d); /* of its making only: who gives it back comes in no order to who forked on it */
     store_relaxed(&d->owner, NULL);
     lock_take(&ex->forks_lock);
     d->next = ex->forks_free;
@@ -248,13 +250,15 @@ static void wait_stolen(belay_task *self, belay_fork_slot *slot) {
     for (int i = 0; i < SYNC_SPINS && !is_done(state); i++) {
         port_cpu_relax();
     }
-    while (load_acquire(state) == 0) { /* the thief has taken it and is about to say so (announce) */
+    while (load_acquire(state) ==
+           0) { /* the thief has taken it and is about to say so (announce) */
         port_thread_yield();
     }
     lock *l = task_lock(self);
     lock_take(l);
     while (!is_done(state)) {
-        belay_task *thief = (belay_task *)(uintptr_t)load_relaxed(state); /* relaxed: changes under the lock */
+        belay_task *thief =
+            (belay_task *)(uintptr_t)load_relaxed(state); /* relaxed: changes under the lock */
         waiter w;
         waiter_init(&w, self, true);
         thief->joiners = &w;
@@ -272,8 +276,10 @@ static void wait_stolen(belay_task *self, belay_fork_slot *slot) {
 
 /* The slot below head is stolen and done: the deque ends below it. */
 static void pop_stolen(fork_deque *d, uint32_t head) {
-    uint64_t ends = load_relaxed(&d->ends); /* relaxed: nothing is public, so only FORCING can come between */
-    while (!cas_acq_rel(&d->ends, &ends, fork_ends(head, head))) { /* acq_rel: as every change of ends */
+    uint64_t ends =
+        load_relaxed(&d->ends); /* relaxed: nothing is public, so only FORCING can come between */
+    while (!cas_acq_rel(&d->ends, &ends,
+                        fork_ends(head, head))) { /* acq_rel: as every change of ends */
     }
 }
 
@@ -291,7 +297,8 @@ static bool reclaim(fork_deque *d, uint32_t head) {
         }
         /* Public and there, or about to be made public by force: the upper half becomes private again. */
         uint32_t down = tail + (head - tail) / 2;
-        if (cas_acq_rel(&d->ends, &ends, fork_ends(tail, down))) { /* acq_rel: against thieves' swaps */
+        if (cas_acq_rel(&d->ends, &ends,
+                        fork_ends(tail, down))) { /* acq_rel: against thieves' swaps */
             return true;
         }
     }
@@ -320,7 +327,7 @@ belay_fork_slot *belay_sync_slow(belay_task *self, bool *run_here) {
         return sync_nothing(f, run_here);
     }
     head--;
-    store_relaxed(&d->head, head); /* relaxed: ordered by the fence */
+    store_relaxed(&d->head, head);                 /* relaxed: ordered by the fence */
     port_fence_light(worker_current()->symmetric); /* pairs with the heavy fence in force */
     belay_fork_slot *slot = fork_slot(d, head);
     *run_here = reclaim(d, head);
@@ -391,7 +398,8 @@ void forks_finish(belay_task *t) {
             slot->run(t, slot);
         }
     }
-    port_tsan_release(fork_slot(deque_of(t), 0)); /* who forks on it next is ordered after what we did */
+    port_tsan_release(
+        fork_slot(deque_of(t), 0)); /* who forks on it next is ordered after what we did */
 }
 
 void forks_suspend(fork_deque *d, sched *s) {

@@ -83,8 +83,11 @@ static bool would_deadlock(const belay_task *self, const belay_task *t) {
     return false;
 }
 
-static belay_status join_task(belay_task *self, belay_task *t, belay_time deadline, belay_outcome *out) {
-    if (self != NULL && task_canceled(self)) { /* also if nothing is to be waited for: a cancel is level-triggered */
+static belay_status join_task(belay_task *self, belay_task *t, belay_time deadline,
+                              belay_outcome *out) {
+    if (self != NULL &&
+        task_canceled(
+            self)) { /* also if nothing is to be waited for: a cancel is level-triggered */
         cancel_refused(self);
         return BELAY_ECANCELED;
     }

@@ -24,7 +24,8 @@ static belay_executor *entry_at(uint32_t i) {
         return NULL;
     }
     fresh->number = i;
-    if (cas_acq_rel(&table[i], &ex, fresh)) { /* acq_rel: publishes the number; or acquires the other's */
+    if (cas_acq_rel(&table[i], &ex,
+                    fresh)) { /* acq_rel: publishes the number; or acquires the other's */
         return fresh;
     }
     port_pages_unmap(fresh, entry_bytes());
@@ -59,7 +60,9 @@ static guest_shard *guests_here(belay_executor *ex) {
 
 bool guest_enter(belay_executor *ex) {
     guest_shard *here = guests_here(ex);
-    fetch_add_seq_cst(&here->count, 1u); /* seq_cst: pairs with destroy, which sets the phase, then reads counts */
+    fetch_add_seq_cst(
+        &here->count,
+        1u); /* seq_cst: pairs with destroy, which sets the phase, then reads counts */
     if (likely(load_seq_cst(&ex->phase) == EXECUTOR_RUNNING)) {
         return true;
     }
@@ -98,7 +101,8 @@ belay_executor *registry_open(uint32_t number, uint64_t generation) {
         return NULL;
     }
     /* relaxed: constant while we keep it running */
-    if ((uint32_t)(generation >> INCARNATION_SHIFT) != (load_relaxed(&ex->incarnation) & 0xffffffu)) {
+    if ((uint32_t)(generation >> INCARNATION_SHIFT) !=
+        (load_relaxed(&ex->incarnation) & 0xffffffu)) {
         registry_done(ex);
         return NULL;
     }
@@ -114,7 +118,8 @@ void registry_done(belay_executor *ex) {
 /* ---- tasks by handle ----------------------------------------------------------------------------------------- */
 
 static uint64_t handle_generation(const belay_executor *ex, uint64_t slot_generation) {
-    uint64_t incarnation = load_relaxed(&ex->incarnation) & 0xffffffu; /* relaxed: constant while running */
+    uint64_t incarnation =
+        load_relaxed(&ex->incarnation) & 0xffffffu; /* relaxed: constant while running */
     return incarnation << INCARNATION_SHIFT | (slot_generation & SLOT_GENERATION);
 }
 

@@ -47,8 +47,8 @@ typedef struct foreign_shard {
 } foreign_shard;
 
 struct belay_executor {
-    uint32_t number;             /* constant */
-    ATOMIC(uint32_t) phase;      /* changed by create and destroy */
+    uint32_t number;              /* constant */
+    ATOMIC(uint32_t) phase;       /* changed by create and destroy */
     ATOMIC(uint32_t) incarnation; /* changed while FREE */
     guest_shard guests[GUEST_SHARDS];
 
@@ -64,11 +64,11 @@ struct belay_executor {
     struct scope *root;
     lock task_locks[TASK_LOCKS]; /* by slot number */
     foreign_shard foreign[FOREIGN_SHARDS];
-    lock forks_lock;             /* guards the next three */
+    lock forks_lock; /* guards the next three */
     fork_deque *forks_free;
-    list forks_suspended;        /* deques of suspended fibers that have something to steal */
+    list forks_suspended;           /* deques of suspended fibers that have something to steal */
     ATOMIC(uint32_t) forks_waiting; /* their number; read by searchers */
-    lock stolen_lock;            /* guards the lists of stolen forks, see task/fork.c */
+    lock stolen_lock;               /* guards the lists of stolen forks, see task/fork.c */
 };
 
 static inline belay_executor *executor_of_sched(sched *s) {

@@ -6,7 +6,8 @@
 #include "owner/scope.h"
 
 static bool room_now(scope *s) {
-    if (s->room < s->cap || load_relaxed(&s->cancel) != 0) { /* relaxed: a late mark wakes the queue */
+    if (s->room < s->cap ||
+        load_relaxed(&s->cancel) != 0) { /* relaxed: a late mark wakes the queue */
         s->room++;
         return true;
     }

@@ -185,7 +185,7 @@ static void task_finish(worker *w, belay_task *t, ending e) {
 /* ---- starting ----------------------------------------------------------------------------------------------------------- */
 
 static inline void begin(worker *w, belay_task *t, fiber *f) {
-    fork_deque *deque = load_relaxed(&f->deque); /* relaxed: own words, all */
+    fork_deque *deque = load_relaxed(&f->deque);               /* relaxed: own words, all */
     store_release(&t->fork, deque != NULL ? deque : &f->view); /* pairs with deque_of_live */
     if (deque != NULL) {
         store_relaxed(&deque->owner, t);
@@ -222,8 +222,9 @@ static inline void clean_up(belay_task *t) {
 static inline bool finish_fast(belay_task *t, belay_status status) {
     const uint32_t special = STATE_HANDLE | STATE_LINKED | STATE_LOST_FORK;
     scope *s = load_relaxed(&t->scope); /* relaxed: own, all */
-    if (unlikely(status != BELAY_OK || state_has(t, special) || t->v.drop != NULL || t->result != NULL ||
-                 t->u.result_drop != NULL || load_relaxed(&t->cancel) != 0 || s->cap != 0)) {
+    if (unlikely(status != BELAY_OK || state_has(t, special) || t->v.drop != NULL ||
+                 t->result != NULL || t->u.result_drop != NULL || load_relaxed(&t->cancel) != 0 ||
+                 s->cap != 0)) {
         return false;
     }
     worker *w = worker_current(); /* the body may have moved */
@@ -300,15 +301,19 @@ void task_refuse(worker *w, belay_task *t) {
     if (load_relaxed(&t->home) != NULL) { /* relaxed: own */
         deferred_end(executor_of_sched(w->sched), w, t);
     }
-    if (state_has(t, STATE_FORK)) { /* a stolen fork: it must run; its owner has the stack that it needs */
+    if (state_has(
+            t,
+            STATE_FORK)) { /* a stolen fork: it must run; its owner has the stack that it needs */
         task_submit(w->sched, t);
         return;
     }
     state_start(t);
     state_finish(t);
     t->u.result_drop = NULL;
-    task_finish(w, t, (ending){.status = BELAY_ENOSTACK, .kind = BELAY_OUTCOME_ERROR,
-                               .cancel_requested = task_canceled(t)});
+    task_finish(w, t,
+                (ending){.status = BELAY_ENOSTACK,
+                         .kind = BELAY_OUTCOME_ERROR,
+                         .cancel_requested = task_canceled(t)});
 }
 
 void scope_failed(scope *s, belay_status status, const char *site) {
@@ -366,10 +371,14 @@ belay_task_handle belay_task_self_handle(belay_task *self) {
     }
     self = whole_task(self);
     if (is_current(self) && !state_has(self, STATE_HANDLE)) {
-        ref_born(self, 1); /* from now on the ending is published, and the running task's reference dropped */
+        ref_born(
+            self,
+            1); /* from now on the ending is published, and the running task's reference dropped */
         state_flag(self, STATE_HANDLE, true);
     }
-    if (!state_has(self, STATE_HANDLE)) { /* seen from a stolen fork: its generation may come again with the next task */
+    if (!state_has(
+            self,
+            STATE_HANDLE)) { /* seen from a stolen fork: its generation may come again with the next task */
         return (belay_task_handle){0};
     }
     return task_handle(load_relaxed(&self->scope)->executor, self); /* relaxed: own */
@@ -381,5 +390,6 @@ int32_t belay_worker_index(void) {
 }
 
 belay_executor *belay_task_executor(const belay_task *self) {
-    return self == NULL ? NULL : load_relaxed(&self->scope)->executor; /* relaxed: constant for a life */
+    return self == NULL ? NULL
+                        : load_relaxed(&self->scope)->executor; /* relaxed: constant for a life */
 }

@@ -2,7 +2,6 @@
 #include "owner/forks.h"
 #include "owner/scope.h"
 
-
 /* The scope by number; the caller compares the generation when it enters or pins. */
 scope *scope_at(belay_executor *ex, belay_scope h) {
     return slab_at(&ex->scopes, h.slot);
@@ -29,9 +28,8 @@ static runnable *fire_deadline(timer *t, due *d) {
 
 static void after_deadline(timer *t) {
     scope *s = list_entry(t, scope, deadline);
-    belay_cancel_reason reason = {.code = BELAY_ETIMEDOUT,
-                                  .text = "deadline",
-                                  .origin = scope_handle(s->executor, s)};
+    belay_cancel_reason reason = {
+        .code = BELAY_ETIMEDOUT, .text = "deadline", .origin = scope_handle(s->executor, s)};
     (void)scope_cancel_tree(s, &reason);
     count_leave(NULL, s);
 }
@@ -52,16 +50,19 @@ void deadline_disarm(scope *s) {
 }
 
 /* Fills a slot that nobody knows yet. */
-static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *o, const char *site) {
+static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *o,
+                       const char *site) {
     if (s->executor != ex) {
-        s->executor = ex; /* in the slot's first life only: late readers of an earlier one still use it */
+        s->executor =
+            ex; /* in the slot's first life only: late readers of an earlier one still use it */
     }
     store_relaxed(&s->cancel, 0u); /* relaxed, here and below: published by count_born */
     store_relaxed(&s->noticed, 0u);
     s->cap = o->cap;
     s->policy = (uint32_t)o->policy;
     s->room = 0;
-    list_init(&s->children); /* the lock starts as zero and stays: a late waiter of an earlier life may hold it */
+    list_init(
+        &s->children); /* the lock starts as zero and stays: a late waiter of an earlier life may hold it */
     list_init(&s->sibling);
     list_init(&s->waiters);
     list_init(&s->queue);
@@ -129,12 +130,13 @@ static void enter_inner(belay_task *self, scope *s) {
     }
     shard *h = shard_lock_of(self);
     CHECK(h != NULL);
-    store_seq_cst(&self->inner, s); /* seq_cst: before cancel_inherit's read of the task's cancel word */
+    store_seq_cst(&self->inner,
+                  s); /* seq_cst: before cancel_inherit's read of the task's cancel word */
     lock_release(&h->lock);
 }
 
-belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *given, belay_scope *out,
-                                   const char *site) {
+belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *given,
+                                   belay_scope *out, const char *site) {
     const belay_scope_options *o = given != NULL ? given : &no_options;
     if (out == NULL) {
         return BELAY_EINVAL;
@@ -238,7 +240,8 @@ belay_status belay_scope_seal(belay_scope h) {
     return first ? BELAY_OK : BELAY_EALREADY;
 }
 
-belay_status belay_scope_cancel_from(belay_scope h, belay_status code, const char *text, const char *site) {
+belay_status belay_scope_cancel_from(belay_scope h, belay_status code, const char *text,
+                                     const char *site) {
     if (port_forked()) {
         return BELAY_ECHILD;
     }
@@ -263,7 +266,8 @@ belay_status belay_scope_set_deadline(belay_scope h, belay_time deadline) {
         return BELAY_ESTALE;
     }
     lock_take(&s->lock);
-    belay_status status = load_relaxed(&s->cancel) != 0 ? BELAY_EALREADY : BELAY_OK; /* relaxed: under the lock */
+    belay_status status =
+        load_relaxed(&s->cancel) != 0 ? BELAY_EALREADY : BELAY_OK; /* relaxed: under the lock */
     if (status == BELAY_OK && s->armed && !timer_disarm(&s->deadline)) {
         status = BELAY_EALREADY; /* it fires now */
     } else if (status == BELAY_OK && !s->ended) {

@@ -21,40 +21,41 @@ typedef struct shard {
 
 typedef struct scope {
     /* -- what spawning at home and polling touch */
-    ATOMIC(uint32_t) cancel;        /* 0 or 1; written once, under the lock; the reason is written before */
-    uint32_t number;                /* the slot's, constant */
-    ATOMIC(uint32_t) home;          /* 0, or worker + 1 whose private count is in force; owner/count.c */
-    ATOMIC(uint32_t) generation;    /* constant while open: the same as in `word` */
-    ATOMIC(int64_t) local;          /* the home worker's private count; its own inside its section */
-    belay_executor *executor;       /* constant */
-    ATOMIC(struct scope *) parent;  /* constant while open; NULL: the root */
-    ATOMIC(belay_task *) opener;    /* constant while open; NULL: opened from outside */
-    uint32_t cap;                   /* constant; 0: none */
-    uint32_t fork_mark;             /* constant: the opener's forks outstanding at open */
-    uint32_t policy;                /* constant */
-    ATOMIC(uint32_t) noticed;       /* somebody saw that it is cancelled; only ever set */
+    ATOMIC(uint32_t)
+    cancel;                /* 0 or 1; written once, under the lock; the reason is written before */
+    uint32_t number;       /* the slot's, constant */
+    ATOMIC(uint32_t) home; /* 0, or worker + 1 whose private count is in force; owner/count.c */
+    ATOMIC(uint32_t) generation;   /* constant while open: the same as in `word` */
+    ATOMIC(int64_t) local;         /* the home worker's private count; its own inside its section */
+    belay_executor *executor;      /* constant */
+    ATOMIC(struct scope *) parent; /* constant while open; NULL: the root */
+    ATOMIC(belay_task *) opener;   /* constant while open; NULL: opened from outside */
+    uint32_t cap;                  /* constant; 0: none */
+    uint32_t fork_mark;            /* constant: the opener's forks outstanding at open */
+    uint32_t policy;               /* constant */
+    ATOMIC(uint32_t) noticed;      /* somebody saw that it is cancelled; only ever set */
     /* -- what others touch */
     _Alignas(64) ATOMIC(uint64_t) word; /* owner/count.h */
-    lock lock;                      /* guards what follows */
-    uint32_t room;                  /* slots of the cap in use */
+    lock lock;                          /* guards what follows */
+    uint32_t room;                      /* slots of the cap in use */
     list children;
-    list sibling;                   /* in the parent's children, under the parent's lock */
-    list waiters;                   /* those who wait for the count to fall to zero */
-    list queue;                     /* those who wait for room */
-    shard own;                      /* the first shard */
-    ATOMIC(shard *) shards;         /* one per worker once there was contention; stays with the slot */
-    struct scope *next;             /* a canceller's list; its who set `cancel` */
-    belay_cancel_reason reason;     /* written before `cancel`, then constant */
-    belay_status failure;           /* the first member's error */
-    bool inherited;                 /* the reason came from an ancestor */
-    bool closing;                   /* somebody is in close */
-    bool ended;                     /* it was empty in close: no deadline is armed any more */
-    bool armed;                     /* the deadline's timer is */
+    list sibling;               /* in the parent's children, under the parent's lock */
+    list waiters;               /* those who wait for the count to fall to zero */
+    list queue;                 /* those who wait for room */
+    shard own;                  /* the first shard */
+    ATOMIC(shard *) shards;     /* one per worker once there was contention; stays with the slot */
+    struct scope *next;         /* a canceller's list; its who set `cancel` */
+    belay_cancel_reason reason; /* written before `cancel`, then constant */
+    belay_status failure;       /* the first member's error */
+    bool inherited;             /* the reason came from an ancestor */
+    bool closing;               /* somebody is in close */
+    bool ended;                 /* it was empty in close: no deadline is armed any more */
+    bool armed;                 /* the deadline's timer is */
     timer deadline;
     belay_time deadline_at;
     const char *site;
     const char *name;
-    slab_link link;                 /* while free */
+    slab_link link; /* while free */
 } scope;
 
 _Static_assert(offsetof(scope, cancel) == offsetof(belay_fast_scope, cancel), "layout");
@@ -62,7 +63,8 @@ _Static_assert(offsetof(scope, cancel) == offsetof(belay_fast_scope, cancel), "l
 /* ---- owner/count.c: how many tasks are alive in it ------------------------------------------------------------ */
 
 static inline uint32_t count_generation(const scope *s) {
-    return load_relaxed(&s->generation); /* relaxed: constant for who may look; else compared again with the word */
+    return load_relaxed(
+        &s->generation); /* relaxed: constant for who may look; else compared again with the word */
 }
 
 /* How far the private count may drift from zero before it is moved to the word: tasks that begin at home and end elsewhere
@@ -82,7 +84,8 @@ static inline bool count_at_home(worker *w, scope *s, uint32_t generation, int64
     if (likely(home)) {
         int64_t local = load_relaxed(&s->local) + n;
         store_relaxed(&s->local, local);
-        port_tsan_release(&s->local); /* what the tasks of a worker did, in turn, comes before the close */
+        port_tsan_release(
+            &s->local); /* what the tasks of a worker did, in turn, comes before the close */
         if (unlikely(local >= COUNT_DRIFT || local <= -COUNT_DRIFT)) {
             count_settle(s);
         }

@@ -35,7 +35,8 @@ static void widen(scope *s) {
         shard_reset(&fresh[i]);
     }
     shard *none = NULL;
-    if (!cas_acq_rel(&s->shards, &none, fresh)) { /* acq_rel: publishes the lists; pairs with the loads below */
+    if (!cas_acq_rel(&s->shards, &none,
+                     fresh)) { /* acq_rel: publishes the lists; pairs with the loads below */
         mem_release(&ex->opt.alloc, fresh, bytes, 64);
     }
 }
@@ -87,13 +88,15 @@ void shard_unlink(belay_task *t) {
 
 static bool linked_in(const belay_task *t, const scope *s, uint16_t number) {
     /* relaxed: they change under the shard's lock, which we hold if they are still the same */
-    return state_has(t, STATE_LINKED) && load_relaxed(&t->scope) == s && load_relaxed(&t->shard) == number;
+    return state_has(t, STATE_LINKED) && load_relaxed(&t->scope) == s &&
+           load_relaxed(&t->shard) == number;
 }
 
 shard *shard_lock_of(belay_task *t) {
     scope *s = load_relaxed(&t->scope); /* relaxed: looked at again under the lock */
     uint16_t number = load_relaxed(&t->shard);
-    bool linked = (load_seq_cst(&t->state) & STATE_LINKED) != 0; /* seq_cst: after the cancel word; pairs with enter_inner */
+    bool linked = (load_seq_cst(&t->state) & STATE_LINKED) !=
+                  0; /* seq_cst: after the cancel word; pairs with enter_inner */
     if (s == NULL || !linked || !linked_in(t, s, number)) {
         return NULL;
     }

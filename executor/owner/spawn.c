@@ -36,9 +36,10 @@ typedef struct request {
 
 static const belay_task_options no_options = {0};
 
-static belay_status check_options(const belay_executor *ex, const worker *w, const belay_task_options *o) {
-    bool pin_ok = o->pin == BELAY_PIN_HERE ? w != NULL
-                                           : o->pin >= 0 && (uint32_t)o->pin <= ex->sched.count;
+static belay_status check_options(const belay_executor *ex, const worker *w,
+                                  const belay_task_options *o) {
+    bool pin_ok =
+        o->pin == BELAY_PIN_HERE ? w != NULL : o->pin >= 0 && (uint32_t)o->pin <= ex->sched.count;
     return pin_ok && (o->flags & ~(uint32_t)BELAY_TASK_RUN_CANCELED) == 0 && o->start_at >= 0
                ? BELAY_OK
                : BELAY_EINVAL;
@@ -88,7 +89,8 @@ static void defer(belay_executor *ex, belay_task *t, deferred *d, belay_time whe
     d->timer.fire = fire_start;
     list_init(&d->timer.link);
     shard_link(t, &d->home);
-    d->timer.wheel = wheel_here(&ex->sched); /* where deferred_end asks, also for a timer that never was armed */
+    d->timer.wheel =
+        wheel_here(&ex->sched); /* where deferred_end asks, also for a timer that never was armed */
     if (when != PORT_NEVER) {
         timer_arm(d->timer.wheel, &d->timer, when);
     }
@@ -150,7 +152,8 @@ static belay_status accept(belay_executor *ex, worker *w, scope *s, const reques
     return BELAY_OK;
 }
 
-static belay_status spawn_into(belay_executor *ex, scope *s, uint32_t generation, const request *r) {
+static belay_status spawn_into(belay_executor *ex, scope *s, uint32_t generation,
+                               const request *r) {
     worker *w = worker_in(ex);
     bool member = r->self != NULL && task_inside(r->self, s);
     belay_status status = count_enter(w, s, generation, member);
@@ -237,7 +240,8 @@ static inline bool spawn_fast(belay_task *self, belay_scope h, belay_body *body,
 belay_status belay_spawn_from(belay_task *self, belay_scope h, belay_body *body, void *arg,
                               const belay_task_options *given, belay_task_handle *out,
                               const char *site) {
-    if (likely(given == NULL && out == NULL && self != NULL && spawn_fast(self, h, body, arg, site))) {
+    if (likely(given == NULL && out == NULL && self != NULL &&
+               spawn_fast(self, h, body, arg, site))) {
         return BELAY_OK;
     }
     const request r = {self, body, arg, given != NULL ? given : &no_options, out, site, true};
@@ -251,9 +255,9 @@ belay_status belay_try_spawn_from(belay_task *self, belay_scope h, belay_body *b
     return spawn(h, &r);
 }
 
-belay_status belay_spawn_at_from(belay_task *self, belay_scope h, belay_time when,
-                                 belay_body *body, void *arg, const belay_task_options *given,
-                                 belay_task_handle *out, const char *site) {
+belay_status belay_spawn_at_from(belay_task *self, belay_scope h, belay_time when, belay_body *body,
+                                 void *arg, const belay_task_options *given, belay_task_handle *out,
+                                 const char *site) {
     belay_task_options o = given != NULL ? *given : no_options;
     o.start_at = when;
     const request r = {self, body, arg, &o, out, site, true};

@@ -11,7 +11,8 @@
 /* The scope that slot i was forked in: each scope that the owner opened remembers how many forks were outstanding. */
 static scope *scope_of_fork(belay_task *owner, uint32_t i) {
     scope *own = load_relaxed(&owner->scope); /* relaxed: constant while the fork is outstanding */
-    if (load_acquire(&owner->inner) == own) { /* pairs with enter_inner; scopes opened later are not this fork's */
+    if (load_acquire(&owner->inner) ==
+        own) { /* pairs with enter_inner; scopes opened later are not this fork's */
         return own;
     }
     shard *h = shard_lock_of(owner);
@@ -48,7 +49,8 @@ static void announce(belay_task *r, belay_task *owner, belay_fork_slot *slot) {
     lock *l = task_lock(owner);
     lock_take(l);
     store_release(fork_state_of(slot), (uint64_t)(uintptr_t)r); /* pairs with wait_stolen */
-    uint32_t cancel = load_relaxed(&owner->cancel); /* relaxed: who sets it takes the lock afterwards */
+    uint32_t cancel =
+        load_relaxed(&owner->cancel); /* relaxed: who sets it takes the lock afterwards */
     store_relaxed(&r->cancel, cancel);
     lock_release(l);
 }
@@ -84,12 +86,14 @@ static uint64_t force(worker *w, fork_deque *d, uint64_t ends, uint32_t head) {
     if (!cas_acq_rel(&d->ends, &ends, forcing)) { /* acq_rel: as every change of ends */
         return 0;
     }
-    port_fence_heavy(w->symmetric);  /* pairs with the light fence of a sync */
-    head = load_acquire(&d->head);   /* pairs with the release of a fork: slots below are filled */
+    port_fence_heavy(w->symmetric); /* pairs with the light fence of a sync */
+    head = load_acquire(&d->head);  /* pairs with the release of a fork: slots below are filled */
     to = head < to ? head : to;
     to = to < tail ? tail : to;
     uint64_t next = fork_ends(tail, to);
-    return cas_acq_rel(&d->ends, &forcing, next) ? next : 0; /* acq_rel: publishes the slots; fails if the owner came */
+    return cas_acq_rel(&d->ends, &forcing, next)
+               ? next
+               : 0; /* acq_rel: publishes the slots; fails if the owner came */
 }
 
 runnable *fork_steal(worker *w, fork_deque *d, bool forced) {
@@ -146,7 +150,8 @@ bool upcall_forks_visible(const worker *victim, bool *hidden) {
         return false;
     }
     uint64_t ends = load_acquire(&d->ends); /* pairs with the publishing swap */
-    *hidden = load_relaxed(&d->head) > fork_split(ends); /* relaxed: ordered by the parker's heavy fence */
+    *hidden = load_relaxed(&d->head) >
+              fork_split(ends); /* relaxed: ordered by the parker's heavy fence */
     return fork_tail(ends) < fork_split(ends);
 }
 
@@ -175,7 +180,8 @@ static void done(worker *w, belay_task *r, belay_fork_slot *slot) {
     lock *l = task_lock(owner);
     lock_take(l);
     waiter *waiting = r->joiners;
-    bool own_cancel = load_relaxed(&r->cancel) != load_relaxed(&owner->cancel); /* relaxed: under the lock */
+    bool own_cancel =
+        load_relaxed(&r->cancel) != load_relaxed(&owner->cancel); /* relaxed: under the lock */
     /* release: pairs with wait_stolen's spin */
     store_release(fork_state_of(slot), state_has(r, STATE_LOST_FORK) ? FORK_DONE_LOST : FORK_DONE);
     if (waiting != NULL) {
@@ -210,7 +216,8 @@ static belay_task *mark_slot(belay_task *owner, belay_fork_slot *slot) {
         return NULL;
     }
     belay_task *r = (belay_task *)(uintptr_t)state;
-    uint32_t cancel = load_relaxed(&owner->cancel); /* relaxed: who set it has the lock, or had it since */
+    uint32_t cancel =
+        load_relaxed(&owner->cancel); /* relaxed: who set it has the lock, or had it since */
     if (r->v.parent != owner || cancel == 0) {
         return NULL; /* 0: the owner we came for has ended, and its record has another life */
     }
@@ -240,7 +247,8 @@ static bool cancel_slot(belay_executor *ex, belay_task *t, fork_deque *d, uint32
     /* relaxed: both change only while no fork is stolen, or under the lock */
     bool more = load_relaxed(&d->owner) == t && i < fork_tail(load_relaxed(&d->ends));
     belay_task *r = more ? mark_slot(t, fork_slot(d, i)) : NULL;
-    scope *opened = r != NULL ? task_wake_canceled(ex, r) : NULL; /* under the lock, without which r may end */
+    scope *opened =
+        r != NULL ? task_wake_canceled(ex, r) : NULL; /* under the lock, without which r may end */
     fork_deque *own = r != NULL ? deque_of_live(r) : NULL;
     lock_release(l);
     if (opened != NULL) {

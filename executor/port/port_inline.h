@@ -14,7 +14,8 @@ static inline void port_fence_after_push(void) {
 extern atomic_u32 port_fork_flag; /* written in a forked child, before it runs anything else */
 
 static inline bool port_forked(void) {
-    return __atomic_load_n(&port_fork_flag.value, __ATOMIC_RELAXED) != 0; /* the child begins with one thread */
+    return __atomic_load_n(&port_fork_flag.value, __ATOMIC_RELAXED) !=
+           0; /* the child begins with one thread */
 }
 
 #if defined(BELAY_SIM)

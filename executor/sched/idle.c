@@ -48,7 +48,8 @@ static void ec_wait32(const struct ck_ec_wait_state *state, const uint32_t *word
                       const struct timespec *slice) {
     (void)state;
     (void)slice;
-    port_futex_wait(word, expected, load_relaxed(&worker_current()->park_until)); /* relaxed: own word */
+    port_futex_wait(word, expected,
+                    load_relaxed(&worker_current()->park_until)); /* relaxed: own word */
 }
 
 static void ec_wake32(const struct ck_ec_ops *ops, const uint32_t *word) {
@@ -56,9 +57,10 @@ static void ec_wake32(const struct ck_ec_ops *ops, const uint32_t *word) {
     port_futex_wake(word, 1);
 }
 
-static const struct ck_ec_ops ec_ops = {
-    .gettime = ec_gettime, .wait32 = ec_wait32, .wake32 = ec_wake32,
-    .busy_loop_iter = 1 /* the worker has spun already */};
+static const struct ck_ec_ops ec_ops = {.gettime = ec_gettime,
+                                        .wait32 = ec_wait32,
+                                        .wake32 = ec_wake32,
+                                        .busy_loop_iter = 1 /* the worker has spun already */};
 static const struct ck_ec_mode ec_mode = {.ops = &ec_ops, .single_producer = false};
 
 static void ec_sleep(worker *w, uint32_t seen, int64_t deadline) {
@@ -81,7 +83,8 @@ static bool unpark(sched *s, uint32_t index) {
     if ((fetch_and_seq_cst(&s->parked[index / 64], ~bit) & bit) == 0) {
         return false;
     }
-    fetch_add_seq_cst(&s->idle, SEARCHING_ONE - PARKED_ONE); /* seq_cst: pairs with sched_notify's read */
+    fetch_add_seq_cst(&s->idle,
+                      SEARCHING_ONE - PARKED_ONE); /* seq_cst: pairs with sched_notify's read */
     return true;
 }
 
@@ -140,7 +143,8 @@ void sched_wake(sched *s, uint32_t index) {
 }
 
 void sched_stop(sched *s) {
-    store_seq_cst(&s->stopping, 1u); /* seq_cst: before the reads of the parked bits in sched_wake */
+    store_seq_cst(&s->stopping,
+                  1u); /* seq_cst: before the reads of the parked bits in sched_wake */
     for (uint32_t i = 0; i < s->count; i++) {
         sched_wake(s, i);
     }
@@ -182,13 +186,15 @@ void idle_park(worker *w, bool searching) {
     sched *s = w->sched;
     uint32_t seen = ck_ec32_value(&w->ec);
     uint64_t bit = UINT64_C(1) << (w->index % 64);
-    fetch_or_seq_cst(&s->parked[w->index / 64], bit); /* seq_cst: before the last look; see sched_wake */
+    fetch_or_seq_cst(&s->parked[w->index / 64],
+                     bit); /* seq_cst: before the last look; see sched_wake */
     uint64_t change = searching ? PARKED_ONE - SEARCHING_ONE : PARKED_ONE;
     uint64_t before = fetch_add_seq_cst(&s->idle, change); /* seq_cst: pairs with sched_notify */
     bool last = searching_of(before) == (searching ? 1u : 0u);
     work_ask(w);
     if (last) {
-        port_fence_heavy(s->symmetric); /* pairs with the light fence in sched_notify, and with a fork's */
+        port_fence_heavy(
+            s->symmetric); /* pairs with the light fence in sched_notify, and with a fork's */
     }
     bool stay = load_seq_cst(&s->stopping) == 0 && inbox_empty(w) && !(last && work_visible(s, w));
     if (stay) {
@@ -218,8 +224,8 @@ bool worker_quiet(worker *w, uint32_t starved) {
             return false;
         }
     }
-    return inject_empty(s) &&
-           parked_of(load_seq_cst(&s->idle)) + starved >= s->count; /* seq_cst: after the count of the starved */
+    return inject_empty(s) && parked_of(load_seq_cst(&s->idle)) + starved >=
+                                  s->count; /* seq_cst: after the count of the starved */
 }
 
 uint64_t worker_turns(const worker *w) {

@@ -26,7 +26,8 @@ void section_quiesce(const worker *w) {
 /* Enters the section with no raider inside. */
 static void enter(worker *w) {
     section_enter(w);
-    while (unlikely(load_acquire(&w->raid) != 0)) { /* pairs with the release at the end of worker_raid */
+    while (unlikely(load_acquire(&w->raid) !=
+                    0)) { /* pairs with the release at the end of worker_raid */
         section_leave(w);
         lock_take(&w->raid_lock);
         lock_release(&w->raid_lock);
@@ -66,7 +67,8 @@ runnable *private_refill(worker *w) {
         store_relaxed(&w->batch_next, 0u);
         store_relaxed(&w->batch_end, n - 1);
         section_leave(w);
-        sched_notify_worker(w->sched); /* who saw the queue and parks must find it either there or here */
+        sched_notify_worker(
+            w->sched); /* who saw the queue and parks must find it either there or here */
     }
     return claimed[0];
 }
@@ -122,7 +124,7 @@ uint32_t worker_raid(worker *victim, runnable *out[RUNQ_CLAIM]) {
     if (!worker_hides(victim) || !lock_try(&victim->raid_lock)) {
         return 0;
     }
-    store_relaxed(&victim->raid, 1u); /* relaxed: ordered by the heavy fence */
+    store_relaxed(&victim->raid, 1u);    /* relaxed: ordered by the heavy fence */
     port_fence_heavy(victim->symmetric); /* pairs with the light fence in section_enter */
     section_quiesce(victim);
     uint32_t n = raid_take(victim, out);

@@ -29,9 +29,9 @@ typedef struct runq_ring {
 } runq_ring;
 
 typedef struct runq {
-    ATOMIC(uint64_t) tail;       /* written by the owner */
-    ATOMIC(runq_ring *) ring;    /* written by the owner */
-    ATOMIC(uint64_t) head_seen;  /* the owner's last look at head */
+    ATOMIC(uint64_t) tail;      /* written by the owner */
+    ATOMIC(runq_ring *) ring;   /* written by the owner */
+    ATOMIC(uint64_t) head_seen; /* the owner's last look at head */
     const allocator *alloc;
     _Alignas(64) ATOMIC(uint64_t) head; /* written by takers */
 } runq;

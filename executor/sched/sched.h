@@ -35,7 +35,8 @@ typedef struct sched {
 
     /* low 32 bits: workers parked; high 32: workers searching. See sched/idle.c. */
     _Alignas(64) ATOMIC(uint64_t) idle;
-    ATOMIC(uint64_t) parked[SCHED_MAX_WORKERS / 64]; /* a bit per parked worker; who clears it owes a wake */
+    ATOMIC(uint64_t)
+    parked[SCHED_MAX_WORKERS / 64]; /* a bit per parked worker; who clears it owes a wake */
     ATOMIC(uint32_t) stopping;
 } sched;
 
@@ -57,7 +58,7 @@ void sched_notify(sched *s, bool worker_side);
 void sched_notify_seen(sched *s, uint64_t idle);
 /* The worker side, inlined. */
 static inline void sched_notify_worker(sched *s) {
-    port_fence_light(s->symmetric); /* pairs with the heavy fence in idle_park */
+    port_fence_light(s->symmetric);         /* pairs with the heavy fence in idle_park */
     uint64_t idle = load_relaxed(&s->idle); /* relaxed: ordered by the fence pair */
     if (unlikely((idle >> 32) == 0 && idle != 0)) {
         sched_notify_seen(s, idle);

@@ -8,7 +8,7 @@
 
 static uint32_t next_random(worker *w) {
     uint32_t x = load_relaxed(&w->rng); /* relaxed: own word */
-    x ^= x << 13; /* G. Marsaglia, "Xorshift RNGs", 2003 */
+    x ^= x << 13;                       /* G. Marsaglia, "Xorshift RNGs", 2003 */
     x ^= x >> 17;
     x ^= x << 5;
     store_relaxed(&w->rng, x);

@@ -100,7 +100,9 @@ static runnable *worker_seek(worker *w) {
     if (searching) {
         idle_search_end(w, r != NULL);
     }
-    w->sched->drv->busy(w->sched, w->sched->count > 1); /* the monitor makes good what a look without a fence missed */
+    w->sched->drv->busy(w->sched,
+                        w->sched->count >
+                            1); /* the monitor makes good what a look without a fence missed */
     return r;
 }
 

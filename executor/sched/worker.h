@@ -32,35 +32,37 @@ struct worker;
 typedef void worker_post(struct worker *w, void *arg);
 
 typedef struct worker {
-    struct sched *sched;    /* constant */
-    uint32_t index;         /* constant */
-    bool symmetric;         /* constant: fences are full on both sides */
-    port_thread thread;     /* the creator's */
+    struct sched *sched; /* constant */
+    uint32_t index;      /* constant */
+    bool symmetric;      /* constant: fences are full on both sides */
+    port_thread thread;  /* the creator's */
 
     ATOMIC(uint32_t) section; /* written by the owner; odd inside */
     ATOMIC(uint32_t) raid;    /* written under raid_lock */
-    ATOMIC(struct belay_task *) task;   /* own: the task that runs now, or NULL; read by the watchdog */
-    ATOMIC(struct fiber *) fiber;       /* own: the fiber the thread is on */
-    ATOMIC(struct fiber *) native;      /* own: the thread's own stack */
-    ATOMIC(runnable *) picked;          /* own: taken by a suspending task for the loop to start */
-    ATOMIC(uint32_t) fresh;             /* own: the loop has just moved to a fresh fiber (fiber per task) */
-    ATOMIC(struct fiber *) spares;      /* own: fibers ready to take over the loop */
-    ATOMIC(uint32_t) spare_count;       /* own */
-    ATOMIC(uint32_t) spares_made;       /* own: by the last call to the pool, which rises up to a bound */
-    ATOMIC(uint64_t) turn;    /* own; read by thieves and the watchdog: rises whenever another task runs */
+    ATOMIC(struct belay_task *)
+    task;                          /* own: the task that runs now, or NULL; read by the watchdog */
+    ATOMIC(struct fiber *) fiber;  /* own: the fiber the thread is on */
+    ATOMIC(struct fiber *) native; /* own: the thread's own stack */
+    ATOMIC(runnable *) picked;     /* own: taken by a suspending task for the loop to start */
+    ATOMIC(uint32_t) fresh; /* own: the loop has just moved to a fresh fiber (fiber per task) */
+    ATOMIC(struct fiber *) spares; /* own: fibers ready to take over the loop */
+    ATOMIC(uint32_t) spare_count;  /* own */
+    ATOMIC(uint32_t) spares_made; /* own: by the last call to the pool, which rises up to a bound */
+    ATOMIC(uint64_t)
+    turn; /* own; read by thieves and the watchdog: rises whenever another task runs */
     ATOMIC(uint64_t) watched_turn;  /* written by any thief: the turn it saw ... */
     ATOMIC(int64_t) watched_since;  /* ... and since when; an approximation */
-    ATOMIC(uint32_t) tick;    /* own: picks since the last look at the outside */
-    ATOMIC(uint32_t) callbacks;   /* own: depth of user callbacks, in which nothing may wait */
-    ATOMIC(uint32_t) checkpoints; /* own: checkpoints passed */
-    ATOMIC(uint32_t) row;     /* own: hand-offs taken in a row */
-    ATOMIC(uint32_t) rng;     /* own: whom to rob next */
-    ATOMIC(int64_t) now;      /* own: a recent coarse clock reading */
-    ATOMIC(uint64_t) starved_turn;      /* own: see task/fiber.c */
-    ATOMIC(uint32_t) starved_tries;     /* own */
-    ATOMIC(int64_t) park_until;         /* own */
-    ATOMIC(worker_post *) post;                     /* own: what the next stack does first */
-    ATOMIC(void *) post_arg;                        /* own */
+    ATOMIC(uint32_t) tick;          /* own: picks since the last look at the outside */
+    ATOMIC(uint32_t) callbacks;     /* own: depth of user callbacks, in which nothing may wait */
+    ATOMIC(uint32_t) checkpoints;   /* own: checkpoints passed */
+    ATOMIC(uint32_t) row;           /* own: hand-offs taken in a row */
+    ATOMIC(uint32_t) rng;           /* own: whom to rob next */
+    ATOMIC(int64_t) now;            /* own: a recent coarse clock reading */
+    ATOMIC(uint64_t) starved_turn;  /* own: see task/fiber.c */
+    ATOMIC(uint32_t) starved_tries; /* own */
+    ATOMIC(int64_t) park_until;     /* own */
+    ATOMIC(worker_post *) post;     /* own: what the next stack does first */
+    ATOMIC(void *) post_arg;        /* own */
 
     /* The private area. */
     ATOMIC(runnable *) handoff;
@@ -76,7 +78,8 @@ typedef struct worker {
     ATOMIC(runnable *) pinned_first; /* own */
     ATOMIC(runnable *) pinned_last;  /* own */
 
-    ATOMIC(struct fork_deque *) forks; /* written by the owner: the running fiber's deque, for thieves */
+    ATOMIC(struct fork_deque *)
+    forks; /* written by the owner: the running fiber's deque, for thieves */
 
     slab_cache tasks;    /* own */
     slab_cache scopes;   /* own */

@@ -245,7 +245,8 @@ static bool spare_elsewhere(worker *w, const belay_task *t) {
     }
     const sched *s = w->sched;
     for (uint32_t i = 0; i < s->count; i++) {
-        if (load_relaxed(&s->workers[i].spare_count) != 0) { /* relaxed: read after the worker was seen parked */
+        if (load_relaxed(&s->workers[i].spare_count) !=
+            0) { /* relaxed: read after the worker was seen parked */
             return true;
         }
     }
@@ -256,8 +257,10 @@ static bool spare_elsewhere(worker *w, const belay_task *t) {
  * looked. */
 static bool starved_for_good(worker *w, const belay_task *t, uint32_t starved, uint64_t turns) {
     return worker_quiet(w, starved) &&
-           load_seq_cst(&fiber_pool_of(w)->starved) == starved && /* seq_cst: before the second look at the turns */
-           worker_turns(w) == turns && !spare_elsewhere(w, t);
+           load_seq_cst(&fiber_pool_of(w)->starved) ==
+               starved && /* seq_cst: before the second look at the turns */
+           worker_turns(w) == turns &&
+           !spare_elsewhere(w, t);
 }
 
 /* No stack for a spare: a task to start waits until one comes back, tasks to resume go on. When nothing runs anywhere and
@@ -270,7 +273,8 @@ static void start_starved(worker *w, belay_task *t) {
     }
     fiber_pool *pool = fiber_pool_of(w);
     uint64_t turns = worker_turns(w);
-    uint32_t starved = fetch_add_seq_cst(&pool->starved, 1u) + 1; /* seq_cst: starved workers see each other */
+    uint32_t starved =
+        fetch_add_seq_cst(&pool->starved, 1u) + 1; /* seq_cst: starved workers see each other */
     bool refuse = starved_for_good(w, t, starved, turns);
     if (!refuse) {
         upcall_submit(w->sched, &t->run);
@@ -289,7 +293,8 @@ static bool ready(worker *w) {
     if (!fiber_reserve(w)) {
         return false;
     }
-    if (PORT_FIBER_PER_TASK && load_relaxed(&load_relaxed(&w->spares)->used) != 0) { /* relaxed: the owner's list */
+    if (PORT_FIBER_PER_TASK &&
+        load_relaxed(&load_relaxed(&w->spares)->used) != 0) { /* relaxed: the owner's list */
         (void)fiber_make_spare(w);
     }
     return true;

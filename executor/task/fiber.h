@@ -17,15 +17,15 @@
 #include "task/task.h"
 
 typedef struct fiber {
-    anchor home;              /* first: a suspended task's `home` */
+    anchor home; /* first: a suspended task's `home` */
     port_fiber port;
     stack memory;
-    ATOMIC(struct fiber *) next; /* in a worker's spares */
+    ATOMIC(struct fiber *) next;       /* in a worker's spares */
     ATOMIC(struct fork_deque *) deque; /* attached at the first fork; own */
-    ATOMIC(uint32_t) ignored; /* own: waits refused to the task because it is cancelled */
-    ATOMIC(uint32_t) used;    /* own: it has been left in the loop before */
-    fork_deque view;          /* forces the slow paths of fork and sync */
-    belay_fork_slot scratch;  /* own: for a fork or sync that has no slot */
+    ATOMIC(uint32_t) ignored;          /* own: waits refused to the task because it is cancelled */
+    ATOMIC(uint32_t) used;             /* own: it has been left in the loop before */
+    fork_deque view;                   /* forces the slow paths of fork and sync */
+    belay_fork_slot scratch;           /* own: for a fork or sync that has no slot */
 } fiber;
 
 /* What the fibers of one executor share. */
@@ -41,7 +41,8 @@ fiber_pool *fiber_pool_of(const worker *w);
 /* Gives the worker a spare if it has none. False: no stack. */
 bool fiber_make_spare(worker *w);
 static inline bool fiber_reserve(worker *w) {
-    return likely(load_relaxed(&w->spares) != NULL) || fiber_make_spare(w); /* relaxed: the owner's list */
+    return likely(load_relaxed(&w->spares) != NULL) ||
+           fiber_make_spare(w); /* relaxed: the owner's list */
 }
 /* Puts a fiber nobody runs on back among the spares, or gives its stack back. */
 void fiber_recycle(worker *w, fiber *f);

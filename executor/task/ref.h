@@ -15,7 +15,8 @@
 #define REF_GENERATION (UINT64_C(0xffffffffff))
 
 static inline uint64_t ref_generation(const belay_task *t) {
-    return load_relaxed(&t->ref) >> REF_BITS; /* relaxed: for who holds a reference it is constant */
+    return load_relaxed(&t->ref) >>
+           REF_BITS; /* relaxed: for who holds a reference it is constant */
 }
 
 /* The spawner gives the record its first references; nobody else knows this generation yet. */
@@ -28,7 +29,8 @@ static inline void ref_born(belay_task *t, uint32_t references) {
 static inline bool ref_gain(belay_task *t, uint64_t generation) {
     uint64_t word = load_relaxed(&t->ref); /* relaxed: the swap decides */
     do {
-        if (word >> REF_BITS != generation || (word & REF_COUNT) == 0 || (word & REF_COUNT) == REF_COUNT) {
+        if (word >> REF_BITS != generation || (word & REF_COUNT) == 0 ||
+            (word & REF_COUNT) == REF_COUNT) {
             return false;
         }
     } while (!cas_acquire(&t->ref, &word, word + 1)); /* acquire: pairs with ref_born */

@@ -11,8 +11,8 @@
 
 typedef enum phase {
     PHASE_FREE = 0,
-    PHASE_QUEUED,    /* spawned, not started */
-    PHASE_DEFERRED,  /* waits for its start time; the wait word decides who starts it */
+    PHASE_QUEUED,   /* spawned, not started */
+    PHASE_DEFERRED, /* waits for its start time; the wait word decides who starts it */
     PHASE_RUNNING,
     PHASE_SUSPENDED, /* waits, or was woken and has not been resumed */
     PHASE_FINISHING, /* the body has returned or is skipped */

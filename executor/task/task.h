@@ -37,34 +37,39 @@ typedef struct ending {
 
 struct belay_task {
     /* -- line 0; the first 24 bytes are belay_fast_task */
-    ATOMIC(uint32_t) cancel;          /* 0, or 1 | number of the reason << 1; written once, by owner/cancel.c */
-    ATOMIC(uint32_t) state;           /* task/state.h */
-    ATOMIC(struct scope *) inner;     /* the innermost scope; own, changed under the shard's lock, read by cancel */
-    ATOMIC(struct fork_deque *) fork; /* own: the running fiber's deque, or a view that forces the slow path */
-    ATOMIC(struct scope *) scope;     /* the owner; constant for a life; racy readers check what they find */
-    union {                           /* these two words are the free slot's link as well */
-        belay_body *body;             /* constant until the body is called */
-        belay_drop *result_drop;      /* own, from then on */
+    ATOMIC(uint32_t)
+    cancel; /* 0, or 1 | number of the reason << 1; written once, by owner/cancel.c */
+    ATOMIC(uint32_t) state; /* task/state.h */
+    ATOMIC(struct scope *)
+    inner; /* the innermost scope; own, changed under the shard's lock, read by cancel */
+    ATOMIC(struct fork_deque *)
+    fork; /* own: the running fiber's deque, or a view that forces the slow path */
+    ATOMIC(struct scope *)
+    scope;                /* the owner; constant for a life; racy readers check what they find */
+    union {               /* these two words are the free slot's link as well */
+        belay_body *body; /* constant until the body is called */
+        belay_drop *result_drop; /* own, from then on */
     } u;
-    void *arg;                        /* constant */
+    void *arg; /* constant */
     union {
-        belay_drop *drop;             /* constant until the argument is destroyed */
-        ending end;                   /* from then on */
-        struct belay_task *parent;    /* of a stolen fork: whose it is; constant */
+        belay_drop *drop;          /* constant until the argument is destroyed */
+        ending end;                /* from then on */
+        struct belay_task *parent; /* of a stolen fork: whose it is; constant */
     } v;
-    runnable run;                     /* the holder's */
+    runnable run; /* the holder's */
     /* -- line 1 */
-    ATOMIC(uint64_t) ref;             /* task/ref.h */
-    atomic_u32 wait;                  /* task/wait.h */
-    uint32_t number;                  /* the slot's, constant */
-    ATOMIC(anchor *) home;            /* own: the fiber it is suspended on, its deferred block, or NULL: not started */
-    ATOMIC(const char *) site;        /* constant for a life */
-    ATOMIC(const char *) name;        /* constant for a life */
-    void *result;                     /* own; after the end under the task's lock */
-    struct waiter *joiners;           /* under the task's lock */
-    ATOMIC(uint32_t) born;            /* constant for a life: BORN_UNIT periods of the coarse clock */
-    ATOMIC(uint16_t) pin;             /* constant for a life: 0, or worker + 1 */
-    ATOMIC(uint16_t) shard;           /* own: where it is linked, if LINKED */
+    ATOMIC(uint64_t) ref; /* task/ref.h */
+    atomic_u32 wait;      /* task/wait.h */
+    uint32_t number;      /* the slot's, constant */
+    ATOMIC(anchor *)
+    home; /* own: the fiber it is suspended on, its deferred block, or NULL: not started */
+    ATOMIC(const char *) site; /* constant for a life */
+    ATOMIC(const char *) name; /* constant for a life */
+    void *result;              /* own; after the end under the task's lock */
+    struct waiter *joiners;    /* under the task's lock */
+    ATOMIC(uint32_t) born;     /* constant for a life: BORN_UNIT periods of the coarse clock */
+    ATOMIC(uint16_t) pin;      /* constant for a life: 0, or worker + 1 */
+    ATOMIC(uint16_t) shard;    /* own: where it is linked, if LINKED */
 };
 
 _Static_assert(sizeof(belay_task) == 128, "a task is two cache lines");

@@ -18,7 +18,8 @@ static atomic_u32 *word_of(waiter *w) {
 }
 
 bool wait_claim(atomic_u32 *word, wait_word result, bool *parked) {
-    uint32_t now = load_seq_cst(word); /* seq_cst: after a canceller's store; pairs with the step to PARKED */
+    uint32_t now =
+        load_seq_cst(word); /* seq_cst: after a canceller's store; pairs with the step to PARKED */
     do {
         uint32_t base = now & WAIT_BASE;
         if ((base != WAIT_ARMED && base != WAIT_PARKED) ||
@@ -63,7 +64,8 @@ void waiter_cancel(waiter *w) {
 static void resume_soon(sched *s, belay_task *t) {
     worker *w = worker_current();
     /* relaxed: constant for a life; own word */
-    if (w != NULL && w->sched == s && load_relaxed(&t->pin) == 0 && load_relaxed(&w->task) != NULL) {
+    if (w != NULL && w->sched == s && load_relaxed(&t->pin) == 0 &&
+        load_relaxed(&w->task) != NULL) {
         worker_handoff(w, &t->run);
         s->drv->busy(s, true);
     } else {
@@ -101,7 +103,8 @@ bool wait_take_back(belay_task *t, uint32_t parked, wait_word result) {
 
 /* Cancelled between arming and parking? Then the task is ours again, unless somebody else claims it first. */
 static bool take_back_if_canceled(belay_task *t, uint32_t parked) {
-    return (parked & WAIT_DRAIN) == 0 && upcall_canceled(t) && wait_take_back(t, parked, WAIT_CANCELED);
+    return (parked & WAIT_DRAIN) == 0 && upcall_canceled(t) &&
+           wait_take_back(t, parked, WAIT_CANCELED);
 }
 
 /* Runs on another stack once the waiter's was left: from here on the task may be resumed. */

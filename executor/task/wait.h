@@ -29,7 +29,7 @@ typedef enum wait_word {
     WAIT_OK = 3,
     WAIT_TIMEDOUT = 4,
     WAIT_CANCELED = 5,
-    WAIT_BASE = 15,  /* mask of the above */
+    WAIT_BASE = 15, /* mask of the above */
     WAIT_DRAIN = 16,
     WAIT_NUMBER = 32 /* from here up: counts a record's waits */
 } wait_word;
@@ -51,11 +51,11 @@ typedef enum wait_kind {
 const char *wait_kind_text(wait_kind kind);
 
 typedef struct waiter {
-    list link;             /* under the object's lock */
-    belay_task *task;      /* NULL: a foreign thread */
-    atomic_u32 own;        /* a foreign thread's wait word */
+    list link;        /* under the object's lock */
+    belay_task *task; /* NULL: a foreign thread */
+    atomic_u32 own;   /* a foreign thread's wait word */
     timer timer;
-    sched *sched;          /* the task's */
+    sched *sched; /* the task's */
 } waiter;
 
 /* Arms. drain: cancel may not end this wait. */

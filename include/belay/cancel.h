@@ -30,9 +30,10 @@ static inline bool belay_canceled(const belay_task *self) {
 
 /* Why. All strings are kept by pointer, as given. */
 typedef struct belay_cancel_reason {
-    belay_status code; /* as given to the cancel; BELAY_ETIMEDOUT: a deadline; else a member's error */
-    const char *text;  /* may be NULL */
-    const char *site;  /* where cancel was called; NULL for deadlines and failures */
+    belay_status
+        code; /* as given to the cancel; BELAY_ETIMEDOUT: a deadline; else a member's error */
+    const char *text;   /* may be NULL */
+    const char *site;   /* where cancel was called; NULL for deadlines and failures */
     belay_scope origin; /* the scope that was cancelled; all zero: the task itself */
 } belay_cancel_reason;
 

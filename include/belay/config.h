@@ -25,7 +25,11 @@ extern "C" {
 typedef void *belay_allocate_hook(size_t size, size_t alignment, void *arg);
 typedef void belay_release_hook(void *memory, size_t size, size_t alignment, void *arg);
 
-typedef enum belay_log_level { BELAY_LOG_INFO = 0, BELAY_LOG_WARNING = 1, BELAY_LOG_ERROR = 2 } belay_log_level;
+typedef enum belay_log_level {
+    BELAY_LOG_INFO = 0,
+    BELAY_LOG_WARNING = 1,
+    BELAY_LOG_ERROR = 2
+} belay_log_level;
 
 /* One line, without a newline, valid during the call. From any thread; may call nothing of belay's. */
 typedef void belay_log_hook(belay_log_level level, const char *line, void *arg);
@@ -37,23 +41,29 @@ typedef struct belay_config {
     uint32_t size;   /* written by belay_config_init: sizeof(belay_config) of the program */
     uint32_t layout; /* written by belay_config_init: BELAY_LAYOUT of the program */
 
-    int64_t workers;       /* BELAY_WORKERS: threads that run tasks */
-    int64_t stack_size;    /* BELAY_STACK_SIZE: bytes of address space of a task's stack, guard included */
-    int64_t stack_cache;   /* BELAY_STACK_CACHE: unused stacks kept warm */
-    int64_t max_stacks;    /* BELAY_MAX_STACKS: tasks that may be suspended at once, about */
-    int64_t max_tasks;     /* BELAY_MAX_TASKS: tasks that can exist at once, at least */
-    int64_t max_scopes;    /* BELAY_MAX_SCOPES: scopes that can be open at once, at least */
-    int64_t spin;          /* BELAY_SPIN: nanoseconds an idle worker looks for work before it parks */
-    int64_t membarrier;    /* BELAY_MEMBARRIER: 1 asymmetric fences if the system has them, 0 ordinary */
-    int64_t stall;         /* BELAY_STALL: nanoseconds after which a task that reaches no yield point is reported; 0 off */
-    int64_t fork_depth;    /* BELAY_FORK_DEPTH: forked calls outstanding in one task before they run inline */
-    int64_t display_env;   /* BELAY_DISPLAY_ENV: 0 silent, 1 what was changed, 2 (verbose) every option */
-    int64_t strict;        /* BELAY_STRICT: 1 makes a bad value an error of belay_executor_create */
-    int64_t ignore_env;    /* no variable: 1 reads no environment at all */
+    int64_t workers; /* BELAY_WORKERS: threads that run tasks */
+    int64_t
+        stack_size; /* BELAY_STACK_SIZE: bytes of address space of a task's stack, guard included */
+    int64_t stack_cache; /* BELAY_STACK_CACHE: unused stacks kept warm */
+    int64_t max_stacks;  /* BELAY_MAX_STACKS: tasks that may be suspended at once, about */
+    int64_t max_tasks;   /* BELAY_MAX_TASKS: tasks that can exist at once, at least */
+    int64_t max_scopes;  /* BELAY_MAX_SCOPES: scopes that can be open at once, at least */
+    int64_t spin;        /* BELAY_SPIN: nanoseconds an idle worker looks for work before it parks */
+    int64_t
+        membarrier; /* BELAY_MEMBARRIER: 1 asymmetric fences if the system has them, 0 ordinary */
+    int64_t
+        stall; /* BELAY_STALL: nanoseconds after which a task that reaches no yield point is reported; 0 off */
+    int64_t
+        fork_depth; /* BELAY_FORK_DEPTH: forked calls outstanding in one task before they run inline */
+    int64_t
+        display_env; /* BELAY_DISPLAY_ENV: 0 silent, 1 what was changed, 2 (verbose) every option */
+    int64_t strict;  /* BELAY_STRICT: 1 makes a bad value an error of belay_executor_create */
+    int64_t ignore_env; /* no variable: 1 reads no environment at all */
 
-    const char *name;      /* the executor's name in reports and thread names; copied; NULL: "belay" */
+    const char *name; /* the executor's name in reports and thread names; copied; NULL: "belay" */
 
-    belay_allocate_hook *allocate; /* NULL: malloc, or jemalloc's functions where the program has them */
+    belay_allocate_hook
+        *allocate; /* NULL: malloc, or jemalloc's functions where the program has them */
     belay_release_hook *release;
     void *allocator_arg;
     belay_log_hook *log; /* NULL: standard error, for bad environment values only */

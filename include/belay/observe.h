@@ -11,28 +11,28 @@ extern "C" {
 /* Counters since create. Later versions add fields at the end. Sums over workers that go on counting
  * meanwhile: exact when nothing runs. */
 typedef struct belay_stats {
-    uint64_t spawned;   /* accepted spawns */
-    uint64_t value;     /* outcomes, by kind; spawned = value + error + canceled + skipped + alive */
+    uint64_t spawned; /* accepted spawns */
+    uint64_t value;   /* outcomes, by kind; spawned = value + error + canceled + skipped + alive */
     uint64_t error;
     uint64_t canceled;
     uint64_t skipped;
     uint64_t alive;
-    uint64_t args_dropped;   /* argument destructors called */
-    uint64_t suspensions;    /* waits that gave up the worker */
+    uint64_t args_dropped; /* argument destructors called */
+    uint64_t suspensions;  /* waits that gave up the worker */
     uint64_t yields;
-    uint64_t steals;         /* successful thefts of queued tasks or forks */
-    uint64_t stolen_tasks;   /* queued tasks taken by them */
+    uint64_t steals;       /* successful thefts of queued tasks or forks */
+    uint64_t stolen_tasks; /* queued tasks taken by them */
     uint64_t stolen_forks;
-    uint64_t injected;       /* spawns and wakes from foreign threads */
-    uint64_t parks;          /* times a worker went to sleep */
-    uint64_t wakes;          /* times one was woken */
+    uint64_t injected; /* spawns and wakes from foreign threads */
+    uint64_t parks;    /* times a worker went to sleep */
+    uint64_t wakes;    /* times one was woken */
     uint64_t timers_fired;
-    uint64_t stalls;         /* tasks reported by the watchdog */
+    uint64_t stalls;          /* tasks reported by the watchdog */
     uint64_t ignored_cancels; /* tasks reported because they go on waiting though cancelled */
-    uint64_t scopes_open;    /* the root included */
-    uint64_t stacks;         /* stacks that exist */
-    uint64_t stacks_peak;    /* most in use at once */
-    uint64_t memory_peak;    /* bytes: task records, scopes and stacks in use at the peak, about */
+    uint64_t scopes_open;     /* the root included */
+    uint64_t stacks;          /* stacks that exist */
+    uint64_t stacks_peak;     /* most in use at once */
+    uint64_t memory_peak;     /* bytes: task records, scopes and stacks in use at the peak, about */
 } belay_stats;
 
 /* Copies the counters: the first `size` bytes, sizeof(belay_stats) of the program.
@@ -44,8 +44,8 @@ typedef enum belay_task_state {
     BELAY_STATE_QUEUED = 1, /* ready, not started or not resumed yet */
     BELAY_STATE_DEFERRED,   /* waits for its start_at */
     BELAY_STATE_RUNNING,
-    BELAY_STATE_SUSPENDED,  /* waits; waiting_on says for what */
-    BELAY_STATE_FINISHING   /* the body has returned */
+    BELAY_STATE_SUSPENDED, /* waits; waiting_on says for what */
+    BELAY_STATE_FINISHING  /* the body has returned */
 } belay_task_state;
 
 typedef struct belay_task_info {

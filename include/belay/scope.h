@@ -24,10 +24,10 @@ typedef enum belay_failure_policy {
 
 /* Options of a scope; all zero is the default. Read during the call only, except the name. */
 typedef struct belay_scope_options {
-    const char *name;            /* for reports; kept by pointer */
-    belay_time deadline;         /* 0: none. When it passes the scope is cancelled with BELAY_ETIMEDOUT */
+    const char *name;    /* for reports; kept by pointer */
+    belay_time deadline; /* 0: none. When it passes the scope is cancelled with BELAY_ETIMEDOUT */
     belay_failure_policy policy;
-    uint32_t cap;                /* 0: none. Tasks that may be alive in the scope at once */
+    uint32_t cap; /* 0: none. Tasks that may be alive in the scope at once */
 } belay_scope_options;
 
 /* Opens a scope inside the calling task's innermost one. Does not wait. From tasks only.

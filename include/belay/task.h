@@ -33,16 +33,17 @@ typedef void belay_drop(void *value);
 
 /* Where pinned tasks run. */
 #define BELAY_PIN_NONE 0
-#define BELAY_PIN_HERE (-1)      /* the worker that spawns; from a foreign thread: BELAY_EINVAL */
+#define BELAY_PIN_HERE (-1) /* the worker that spawns; from a foreign thread: BELAY_EINVAL */
 #define BELAY_PIN(worker) ((int32_t)(worker) + 1) /* that worker */
 
 enum {
-    BELAY_TASK_RUN_CANCELED = 1u << 0 /* run the body even if the task is cancelled before it starts */
+    BELAY_TASK_RUN_CANCELED =
+        1u << 0 /* run the body even if the task is cancelled before it starts */
 };
 
 /* Options of a spawn; all zero is the default. Read during the call only, except the strings. */
 typedef struct belay_task_options {
-    const char *name;     /* for reports; kept by pointer: a literal, or text that outlives the task */
+    const char *name; /* for reports; kept by pointer: a literal, or text that outlives the task */
     belay_drop *arg_drop; /* called once with arg after the body, also if the body never ran */
     belay_time start_at;  /* not before this time: until then the task has a record and no stack */
     int32_t pin;          /* BELAY_PIN_NONE, BELAY_PIN_HERE or BELAY_PIN(worker) */
@@ -60,7 +61,7 @@ typedef struct belay_outcome {
     belay_outcome_kind kind;
     belay_status status;   /* what the body returned; BELAY_ECANCELED if skipped */
     bool cancel_requested; /* a cancel had reached the task, whether it noticed or not */
-    bool has_result;       /* `result` was taken by this join; drop it with result_drop if not NULL */
+    bool has_result; /* `result` was taken by this join; drop it with result_drop if not NULL */
     void *result;
     belay_drop *result_drop;
 } belay_outcome;

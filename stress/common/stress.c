@@ -56,8 +56,8 @@ static void dump(belay_executor *executor) {
 
 _Noreturn void stress_fail(const char *what, int64_t got, int64_t expected) {
     fprintf(stderr, "%s: %s: %lld, expected %lld; again with --seed %lld --workers %lld\n",
-            run.plan->name, what, (long long)got, (long long)expected,
-            (long long)run.seed, (long long)run.workers);
+            run.plan->name, what, (long long)got, (long long)expected, (long long)run.seed,
+            (long long)run.workers);
     dump(run.executor);
     abort();
 }
@@ -251,7 +251,8 @@ int stress_main(int argc, char **argv, const stress_plan *plan) {
     if (!read_arguments(argc, argv)) {
         return 2;
     }
-    stress_rng rng = {.state = (uint64_t)run.seed * 29}; /* first seeds: 4, 4, 3, 3 workers, various fences */
+    stress_rng rng = {.state = (uint64_t)run.seed *
+                               29}; /* first seeds: 4, 4, 3, 3 workers, various fences */
     uint32_t workers;
     start_executor(&rng, &workers);
     run.end = belay_after(run.seconds * BELAY_SECOND);

@@ -105,7 +105,8 @@ static inline void stress_check(bool fine, const char *what) {
     }
 }
 /* One of two. */
-static inline void stress_either(belay_status got, belay_status a, belay_status b, const char *what) {
+static inline void stress_either(belay_status got, belay_status a, belay_status b,
+                                 const char *what) {
     if (got != a && got != b) {
         stress_fail(what, got, a);
     }

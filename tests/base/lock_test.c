@@ -36,7 +36,8 @@ static void states(void **state) {
 
 enum { ROUNDS = 20000 };
 
-static uint64_t guarded; /* under the lock; ThreadSanitizer checks the ordering, the sum the exclusion */
+static uint64_t
+    guarded; /* under the lock; ThreadSanitizer checks the ordering, the sum the exclusion */
 
 static void count_up(void *arg) {
     uint64_t *own = arg;

@@ -276,7 +276,8 @@ static void disarmed_never_fires(void **state) {
 static void disarming_leaves_nothing_behind(void **state) {
     (void)state;
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
-        arm(&probes[2 * level], base + (INT64_C(2) << (6 * level + WHEEL_TICK_BITS)) / (level == 7 ? 8 : 1));
+        arm(&probes[2 * level],
+            base + (INT64_C(2) << (6 * level + WHEEL_TICK_BITS)) / (level == 7 ? 8 : 1));
         arm(&probes[2 * level + 1], probes[2 * level].deadline);
     }
     for (unsigned i = 0; i < 2 * WHEEL_LEVELS; i++) {
@@ -362,7 +363,7 @@ static void armed_and_disarmed_while_firing(void **state) {
     armer a[ARMERS] = {0};
     uint64_t sum = 0, disarmed = 0;
     int64_t now = base;
-    logged = PROBES; /* no log: two wheels would write it */
+    logged = PROBES;                /* no log: two wheels would write it */
     store_relaxed(&clock_now, now); /* relaxed, all: starting the threads publishes them */
     store_relaxed(&armers_left, ARMERS);
     for (uint32_t i = 0; i < ARMERS; i++) {

@@ -24,7 +24,8 @@ _Static_assert(sizeof(thing) % 16 == 0, "what a slab takes");
 static slab things;
 
 static void open_with(uint32_t limit) {
-    assert_true(slab_init(&things, sizeof(thing), offsetof(thing, link), offsetof(thing, number), limit));
+    assert_true(
+        slab_init(&things, sizeof(thing), offsetof(thing, link), offsetof(thing, number), limit));
 }
 
 static thing *take(slab_cache *cache) {
@@ -177,7 +178,8 @@ static void without_address_space(void *arg) {
     none = (struct rlimit){.rlim_cur = 4096, .rlim_max = before.rlim_max};
     setrlimit(RLIMIT_AS, &none);
     slab second;
-    bool table = slab_init(&second, sizeof(thing), offsetof(thing, link), offsetof(thing, number), 1000);
+    bool table =
+        slab_init(&second, sizeof(thing), offsetof(thing, link), offsetof(thing, number), 1000);
     slab_fini(&second);
     void *slot = slab_take(&things, &cache);
     uint32_t made = slab_made(&things);
@@ -213,7 +215,8 @@ static void hammer_run(void *arg) {
         for (int i = 0; i < HELD; i++) {
             held[i] = take(&h->cache);
             h->refused += held[i] == NULL;
-            h->doubled += held[i] != NULL && fetch_add_relaxed(&held[i]->holders, 1u) != 0; /* relaxed: a number */
+            h->doubled += held[i] != NULL &&
+                          fetch_add_relaxed(&held[i]->holders, 1u) != 0; /* relaxed: a number */
         }
         lock_take(&mailbox_lock);
         for (int i = 0; i < HELD / 2; i++) {

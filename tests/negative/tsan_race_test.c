@@ -50,7 +50,8 @@ static belay_scope open_here(belay_task *self) {
     return scope;
 }
 
-static void spawn_here(belay_task *self, belay_scope scope, belay_body *body, belay_task_handle *out) {
+static void spawn_here(belay_task *self, belay_scope scope, belay_body *body,
+                       belay_task_handle *out) {
     if (belay_spawn(self, scope, body, NULL, NULL, out) != BELAY_OK) {
         abort();
     }
@@ -142,9 +143,12 @@ static const struct {
     const char *name;
     belay_body *body;
 } cases[] = {
-    {"race of two", race_of_two},           {"race of yielding", race_of_yielding},
-    {"race at a distance", race_at_a_distance}, {"race with child", race_with_child},
-    {"ordered by close", ordered_by_close}, {"ordered by join", ordered_by_join},
+    {"race of two", race_of_two},
+    {"race of yielding", race_of_yielding},
+    {"race at a distance", race_at_a_distance},
+    {"race with child", race_with_child},
+    {"ordered by close", ordered_by_close},
+    {"ordered by join", ordered_by_join},
     {"ordered by sync", ordered_by_sync},
 };
 
@@ -173,8 +177,8 @@ static int start_again(const char *name, bool *race) {
     char command[sizeof self + 256];
     char line[512];
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    snprintf(command, sizeof command, "TSAN_OPTIONS='exitcode=%d halt_on_error=0' '%s' '%s' 2>&1", FOUND, self,
-             name);
+    snprintf(command, sizeof command, "TSAN_OPTIONS='exitcode=%d halt_on_error=0' '%s' '%s' 2>&1",
+             FOUND, self, name);
     FILE *child = popen(command, "r");
     assert_non_null(child);
     *race = false;

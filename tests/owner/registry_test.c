@@ -103,7 +103,7 @@ static void visitor_run(void *arg) {
     belay_executor *ex = arg;
     while (load_acquire(&closing_time) == 0) { /* pairs with drain_waits_for_guests */
         if (guest_enter(ex)) {
-            fetch_add_relaxed(&visited, 1u); /* relaxed, here and below: numbers */
+            fetch_add_relaxed(&visited, 1u);              /* relaxed, here and below: numbers */
             fetch_add_relaxed(&met, load_seq_cst(&gone)); /* seq_cst: in the order of guest_enter */
             guest_leave(ex);
         }
@@ -170,7 +170,8 @@ static belay_status body_nothing(belay_task *self, void *arg) {
 
 static belay_task_handle spawn_one(belay_executor *ex) {
     belay_task_handle h;
-    assert_int_equal(belay_spawn(NULL, belay_executor_root(ex), body_nothing, NULL, NULL, &h), BELAY_OK);
+    assert_int_equal(belay_spawn(NULL, belay_executor_root(ex), body_nothing, NULL, NULL, &h),
+                     BELAY_OK);
     return h;
 }
 
@@ -217,7 +218,8 @@ static void tasks_by_handle(void **state) {
     wrong.generation++;
     assert_null(task_open(ex, wrong));
     assert_int_equal(belay_task_release(h), BELAY_OK);
-    while ((t = task_open(ex, h)) != NULL) { /* the task drops its own reference after joiners were woken */
+    while ((t = task_open(ex, h)) !=
+           NULL) { /* the task drops its own reference after joiners were woken */
         task_close(ex, t);
         port_thread_yield();
     }

@@ -57,8 +57,7 @@ static void discards_many_ranges(void **state) {
     char *pages = port_pages_map(7 * page, page);
     for (int hole = 0; hole < 2; hole++) {
         memset(pages, 'x', (hole ? 3 : 7) * page);
-        port_range ranges[] = {
-            {pages, page}, {pages + 4 * page, page}, {pages + 2 * page, page}};
+        port_range ranges[] = {{pages, page}, {pages + 4 * page, page}, {pages + 2 * page, page}};
         port_pages_discard_each(ranges, 3);
         assert_true(all_zero(pages, page));
         assert_int_equal(pages[page], 'x');

@@ -83,8 +83,8 @@ static inline bool bare_asymmetric(void) {
 
 typedef struct entry {
     runnable run;
-    ATOMIC(uint32_t) seen;    /* how often it came out */
-    ATOMIC(uint32_t) worker;  /* where it last did, + 1 */
+    ATOMIC(uint32_t) seen;   /* how often it came out */
+    ATOMIC(uint32_t) worker; /* where it last did, + 1 */
     uint32_t number;
 } entry;
 

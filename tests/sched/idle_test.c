@@ -279,7 +279,8 @@ static void the_last_searcher_names_a_successor(void **state) {
     for (uint32_t i = 0; i < 200; i++) {
         await_parked(1);
         assert_true(idle_search_begin(&s));
-        assert_true(runq_push(&s.workers[0].queue, &entries[i].run)); /* in the belief that we search on */
+        assert_true(
+            runq_push(&s.workers[0].queue, &entries[i].run)); /* in the belief that we search on */
         idle_search_end(&s.workers[0], true);
         await_received(i + 1);
     }

@@ -166,7 +166,7 @@ static void raider_run(void *arg) {
     raider *r = arg;
     runnable *got[RUNQ_CLAIM];
     port_current_set(&s.workers[1]);
-    fetch_add_relaxed(&looking, 1u); /* relaxed: a number */
+    fetch_add_relaxed(&looking, 1u);       /* relaxed: a number */
     while (load_acquire(&finished) == 0) { /* pairs with raided_meanwhile */
         uint32_t n = worker_raid(own, got);
         for (uint32_t i = 0; i < n; i++) {

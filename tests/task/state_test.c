@@ -45,7 +45,8 @@ static void a_whole_life(void **state) {
     }
 }
 
-static const uint32_t flags[] = {STATE_HANDLE, STATE_LINKED, STATE_RUN_CANCELED, STATE_LOST_FORK, STATE_FORK};
+static const uint32_t flags[] = {STATE_HANDLE, STATE_LINKED, STATE_RUN_CANCELED, STATE_LOST_FORK,
+                                 STATE_FORK};
 enum { FLAGS = sizeof flags / sizeof *flags };
 
 static void flags_survive_transitions(void **state) {

@@ -30,10 +30,12 @@ static void table_of_claims(void **state) {
                 atomic_u32 word = {before};
                 bool parked = base != WAIT_PARKED;
                 bool claimed = wait_claim(&word, (wait_word)result, &parked);
-                assert_int_equal(claimed, may_claim((wait_word)base, drain != 0, (wait_word)result));
+                assert_int_equal(claimed,
+                                 may_claim((wait_word)base, drain != 0, (wait_word)result));
                 assert_int_equal(load_relaxed(&word), claimed ? NUMBER + result : before);
                 assert_true(!claimed || parked == (base == WAIT_PARKED));
-                assert_false(claimed && wait_claim(&word, (wait_word)result, &parked)); /* only one */
+                assert_false(claimed &&
+                             wait_claim(&word, (wait_word)result, &parked)); /* only one */
             }
         }
     }
@@ -96,7 +98,8 @@ static void claimer_run(void *arg) {
 
 static void one_claimer_wins(void **state) {
     (void)state;
-    claimer c[CLAIMERS] = {{.result = WAIT_OK}, {.result = WAIT_TIMEDOUT}, {.result = WAIT_CANCELED}};
+    claimer c[CLAIMERS] = {
+        {.result = WAIT_OK}, {.result = WAIT_TIMEDOUT}, {.result = WAIT_CANCELED}};
     uint64_t won = 0;
     store_relaxed(&race, 0u); /* relaxed: starting the threads publishes it */
     for (int i = 0; i < CLAIMERS; i++) {
@@ -104,8 +107,8 @@ static void one_claimer_wins(void **state) {
     }
     for (uint32_t i = 1; i <= RACES; i++) {
         store_relaxed(&raced, i * WAIT_NUMBER + (i % 2 == 0 ? WAIT_ARMED : WAIT_PARKED));
-        store_relaxed(&done, 0u); /* relaxed, both: published by the next */
-        store_release(&race, i);  /* pairs with claimer_run */
+        store_relaxed(&done, 0u);                /* relaxed, both: published by the next */
+        store_release(&race, i);                 /* pairs with claimer_run */
         while (load_acquire(&done) < CLAIMERS) { /* pairs with claimer_run */
             port_thread_yield();
         }
@@ -187,7 +190,8 @@ static void woken_before_blocking(void **state) {
     gate_wake();
     assert_int_equal(g.woken, 1);
     assert_false(waiter_wake(&w));
-    assert_int_equal(waiter_block(&w, 0, WAIT_FOR_JOIN), WAIT_OK); /* although the deadline has passed */
+    assert_int_equal(waiter_block(&w, 0, WAIT_FOR_JOIN),
+                     WAIT_OK); /* although the deadline has passed */
     waiter_init(&w, NULL, false);
     waiter_cancel(&w);
     assert_false(waiter_wake(&w));
@@ -212,7 +216,8 @@ static void foreign_wakes_and_timeouts(void **state) {
     assert_true(port_thread_start(&thread, wake_rounds, NULL, "waker"));
     for (uint32_t i = 0; i < ROUNDS; i++) {
         bool timed = i % 2 == 1;
-        wait_word result = gate_wait(NULL, false, timed ? port_clock_now() + (int64_t)(i % 32) * 1000 : PORT_NEVER);
+        wait_word result = gate_wait(
+            NULL, false, timed ? port_clock_now() + (int64_t)(i % 32) * 1000 : PORT_NEVER);
         assert_true(result == WAIT_OK || (timed && result == WAIT_TIMEDOUT));
         ok += result == WAIT_OK;
     }
@@ -259,7 +264,8 @@ static belay_status sleeper_body(belay_task *self, void *arg) {
 
 static belay_task_handle sleeper_start(sleeper *s) {
     belay_task_handle h;
-    assert_int_equal(belay_spawn(NULL, belay_executor_root(ex), sleeper_body, s, NULL, &h), BELAY_OK);
+    assert_int_equal(belay_spawn(NULL, belay_executor_root(ex), sleeper_body, s, NULL, &h),
+                     BELAY_OK);
     return h;
 }
 
@@ -278,6 +284,27 @@ static void tasks_are_woken(void **state) {
     assert_int_equal(s.results[WAIT_OK], ROUNDS);
     assert_int_equal(g.woken, ROUNDS);
     assert_int_equal(s.numbers, ROUNDS);
+}
+
+/* The claim comes between arming and parking, every time: the worker must find it when it parks the task. */
+static belay_status early_body(belay_task *self, void *arg) {
+    uint32_t *results = arg;
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        waiter w;
+        waiter_init(&w, self, i % 2 == 0);
+        results[0] += !waiter_wake(&w);
+        results[0] += waiter_wake(&w); /* only one */
+        results[waiter_block(&w, i % 3 == 0 ? port_clock_now() + 1000000000 : PORT_NEVER, WAIT_FOR_JOIN)]++;
+    }
+    return BELAY_OK;
+}
+
+static void tasks_woken_before_they_park(void **state) {
+    (void)state;
+    uint32_t results[WAIT_CANCELED + 1] = {0};
+    assert_int_equal(belay_executor_run(ex, early_body, results, NULL), BELAY_OK);
+    assert_int_equal(results[0], 0);
+    assert_int_equal(results[WAIT_OK], ROUNDS);
 }
 
 static void tasks_time_out(void **state) {
@@ -327,8 +354,10 @@ int main(void) {
         cmocka_unit_test(woken_before_blocking),
         cmocka_unit_test(foreign_wakes_and_timeouts),
         cmocka_unit_test_setup_teardown(tasks_are_woken, executor_start, executor_stop),
+        cmocka_unit_test_setup_teardown(tasks_woken_before_they_park, executor_start, executor_stop),
         cmocka_unit_test_setup_teardown(tasks_time_out, executor_start, executor_stop),
-        cmocka_unit_test_setup_teardown(cancel_ends_this_and_all_later_waits, executor_start, executor_stop),
+        cmocka_unit_test_setup_teardown(cancel_ends_this_and_all_later_waits, executor_start,
+                                        executor_stop),
         cmocka_unit_test_setup_teardown(cancel_does_not_end_a_drain, executor_start, executor_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

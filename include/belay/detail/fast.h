@@ -35,7 +35,7 @@ typedef struct belay_fast_scope {
 /* One forked call that waits to be synced or stolen. */
 typedef struct belay_fork_slot {
     void (*run)(belay_task *self, struct belay_fork_slot *slot);
-    uint64_t state; /* see sched/fork.c: the stolen child's state */
+    uint64_t state;   /* see sched/fork.c: the stolen child's state */
     uint64_t data[6]; /* the argument by value; after a stolen run, the result */
 } belay_fork_slot;
 
