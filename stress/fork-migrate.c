@@ -10,7 +10,7 @@
  * on while somebody looks at it; a cancel that does not reach a stolen call that sleeps. */
 #include "common/stress.h"
 
-enum { MOST_DEPTH = 7, DEPTH_OF_DEQUE = 16, WIDE = 60 };
+enum { MOST_DEPTH = 7, DEPTH_OF_DEQUE = 16, WIDE = 60, LONG_LEAVES = 100 };
 
 typedef struct game {
     uint64_t seeds;
@@ -125,6 +125,20 @@ static uint64_t sleep_for_ever(belay_task *self, call c) {
 }
 BELAY_FORKABLE(sleep_for_ever, uint64_t, call)
 
+/* Long leaves that end about when a thief loses its patience with the owner, and publishes for it. */
+static belay_status long_leaves(belay_task *self, void *arg) {
+    game *g = arg;
+    stress_rng rng = {.state = g->seeds};
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < LONG_LEAVES; i++) {
+        count_tree_fork(self, (call){g, stress_random(&rng), 0});
+        stress_burn(40000 + stress_below(&rng, 30000));
+        sum += count_tree_sync(self);
+    }
+    stress_equal((int64_t)sum, (int64_t)stress_get(&g->calls), "calls that came back");
+    return BELAY_OK;
+}
+
 static belay_status root(belay_task *self, void *arg) {
     game *g = arg;
     stress_rng rng = {.state = g->seeds};
@@ -149,7 +163,8 @@ static void play(stress_driver *d) {
     g.may_cancel = stress_chance(&d->rng, 40);
     g.sleepy = stress_chance(&d->rng, 50) ? stress_below(&d->rng, 30) : 0;
     belay_task_handle task;
-    stress_equal(stress_spawn(NULL, belay_executor_root(d->executor), root, &g,
+    belay_body *body = stress_chance(&d->rng, 5) ? long_leaves : root;
+    stress_equal(stress_spawn(NULL, belay_executor_root(d->executor), body, &g,
                               &(stress_how){.flags = BELAY_TASK_RUN_CANCELED}, &task),
                  BELAY_OK, "spawn");
     if (g.may_cancel != 0) {

@@ -103,7 +103,7 @@ static belay_status close_over_one(belay_task *self, void *arg) {
     return BELAY_OK;
 }
 
-/* Rounds alone with one worker. The others only wait for the end: their rounds would count as progress. */
+/* Rounds alone with one worker, without a wait of a task, which would start the monitor. The others only wait for the end: their rounds would count as progress. */
 static void wait_for_end(void) {
     while (!stress_over()) {
         struct timespec pause = {.tv_nsec = 20000000};
@@ -116,13 +116,8 @@ static void play_alone(stress_driver *d) {
         wait_for_end();
         return;
     }
-    hand_over h = {.rng = {stress_random(&d->rng)}};
     stress_burn(stress_below(&d->rng, stress_chance(&d->rng, 70) ? 2000 : 60000));
-    if (stress_chance(&d->rng, 90)) {
-        spawn_and_join(NULL, belay_executor_root(d->executor));
-    } else {
-        stress_run(d->executor, close_over_one, &h);
-    }
+    spawn_and_join(NULL, belay_executor_root(d->executor));
 }
 
 static void play_together(stress_driver *d) {

@@ -49,9 +49,9 @@ static void announce(belay_task *r, belay_task *owner, belay_fork_slot *slot) {
     lock *l = task_lock(owner);
     lock_take(l);
     store_release(fork_state_of(slot), (uint64_t)(uintptr_t)r); /* pairs with wait_stolen */
-    uint32_t cancel =
-        load_relaxed(&owner->cancel); /* relaxed: who sets it takes the lock afterwards */
-    store_relaxed(&r->cancel, cancel);
+    /* Who sets the owner's word from now on takes the lock afterwards. acquire: pairs with task_cancel,
+     * release: with reason_of_task; the reason is passed on with its number. */
+    store_release(&r->cancel, load_acquire(&owner->cancel));
     lock_release(l);
 }
 
@@ -216,8 +216,7 @@ static belay_task *mark_slot(belay_task *owner, belay_fork_slot *slot) {
         return NULL;
     }
     belay_task *r = (belay_task *)(uintptr_t)state;
-    uint32_t cancel =
-        load_relaxed(&owner->cancel); /* relaxed: who set it has the lock, or had it since */
+    uint32_t cancel = load_acquire(&owner->cancel); /* as in announce */
     if (r->v.parent != owner || cancel == 0) {
         return NULL; /* 0: the owner we came for has ended, and its record has another life */
     }

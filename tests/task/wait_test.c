@@ -294,7 +294,8 @@ static belay_status early_body(belay_task *self, void *arg) {
         waiter_init(&w, self, i % 2 == 0);
         results[0] += !waiter_wake(&w);
         results[0] += waiter_wake(&w); /* only one */
-        results[waiter_block(&w, i % 3 == 0 ? port_clock_now() + 1000000000 : PORT_NEVER, WAIT_FOR_JOIN)]++;
+        results[waiter_block(&w, i % 3 == 0 ? port_clock_now() + 1000000000 : PORT_NEVER,
+                             WAIT_FOR_JOIN)]++;
     }
     return BELAY_OK;
 }
@@ -354,7 +355,8 @@ int main(void) {
         cmocka_unit_test(woken_before_blocking),
         cmocka_unit_test(foreign_wakes_and_timeouts),
         cmocka_unit_test_setup_teardown(tasks_are_woken, executor_start, executor_stop),
-        cmocka_unit_test_setup_teardown(tasks_woken_before_they_park, executor_start, executor_stop),
+        cmocka_unit_test_setup_teardown(tasks_woken_before_they_park, executor_start,
+                                        executor_stop),
         cmocka_unit_test_setup_teardown(tasks_time_out, executor_start, executor_stop),
         cmocka_unit_test_setup_teardown(cancel_ends_this_and_all_later_waits, executor_start,
                                         executor_stop),
