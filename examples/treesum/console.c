@@ -1,7 +1,8 @@
-/* Standard error. Its own lock (flockfile) keeps lines whole and guards progress_shown. */
+/* Standard error. One lock keeps lines whole and guards progress_shown; no task waits under it. */
 #include "console.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,24 +12,25 @@
 
 #define MEBIBYTE (1024.0 * 1024.0)
 
-static bool progress_shown;
+static pthread_mutex_t console = PTHREAD_MUTEX_INITIALIZER;
+static bool progress_shown; /* under console */
 
 static void begin_line(void) {
-    flockfile(stderr);
+    pthread_mutex_lock(&console);
     fputs(progress_shown ? "\r\033[K" : "", stderr);
     progress_shown = false;
 }
 
 static void end_line(void) {
     fputc('\n', stderr);
-    funlockfile(stderr);
+    pthread_mutex_unlock(&console);
 }
 
 /* A file's name may hold what moves a terminal's cursor, or worse. */
 static void put_visible(const char *text) {
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
-        putc_unlocked(c < 0x20 || c == 0x7f ? '?' : c, stderr);
+        fputc(c < 0x20 || c == 0x7f ? '?' : c, stderr);
     }
 }
 
@@ -58,17 +60,17 @@ void console_progress(struct totals now) {
     if (!isatty(STDERR_FILENO)) {
         return;
     }
-    flockfile(stderr);
+    pthread_mutex_lock(&console);
     fprintf(stderr, "\r\033[Ktreesum: %zu of %zu files, %.1f MiB", now.settled, now.found,
             (double)now.bytes / MEBIBYTE);
     fflush(stderr);
     progress_shown = true;
-    funlockfile(stderr);
+    pthread_mutex_unlock(&console);
 }
 
 void console_progress_end(void) {
     begin_line();
-    funlockfile(stderr);
+    pthread_mutex_unlock(&console);
 }
 
 static double resident_peak(void) {
