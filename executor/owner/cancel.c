@@ -81,7 +81,7 @@ static void wake_room_waiters(scope *s) {
     while (!list_empty(&s->queue)) {
         list *node = s->queue.next;
         list_remove(node);
-        s->room += waiter_wake(list_entry(node, waiter, link));
+        s->room += arm_wake(arm_of(node));
     }
     lock_release(&s->lock);
 }

@@ -12,12 +12,12 @@
 static wait_word wait_for_zero(belay_task *self, scope *s, int64_t deadline, bool drain) {
     waiter w;
     waiter_init(&w, self, drain);
-    list_append(&s->waiters, &w.link);
+    list_append(&s->waiters, &w.arm.link);
     wait_kind kind = s->closing ? WAIT_FOR_CLOSE : WAIT_FOR_SCOPE;
     lock_release(&s->lock);
     wait_word result = waiter_block(&w, deadline, kind);
     lock_take(&s->lock);
-    list_remove(&w.link);
+    list_remove(&w.arm.link);
     return result;
 }
 

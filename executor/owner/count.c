@@ -158,7 +158,7 @@ static void wake_waiters(scope *s) {
     while (!list_empty(&s->waiters)) {
         list *node = s->waiters.next;
         list_remove(node);
-        (void)waiter_wake(list_entry(node, waiter, link));
+        (void)arm_wake(arm_of(node));
     }
 }
 

@@ -261,7 +261,7 @@ static void wait_stolen(belay_task *self, belay_fork_slot *slot) {
             (belay_task *)(uintptr_t)load_relaxed(state); /* relaxed: changes under the lock */
         waiter w;
         waiter_init(&w, self, true);
-        thief->joiners = &w;
+        thief->joiners = &w.arm;
         lock_release(l);
         (void)waiter_block(&w, PORT_NEVER, WAIT_FOR_SYNC);
         lock_take(l);

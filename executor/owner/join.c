@@ -6,28 +6,31 @@
 
 #include "task/ref.h"
 
-/* The ring has no head: `joiners` points to one of its nodes. Under the task's lock, all three. */
-static void joiner_add(belay_task *t, waiter *w) {
+/* The ring has no head: `joiners` points to one of its nodes. */
+void joiner_add(belay_task *t, arm *a) {
     if (t->joiners == NULL) {
-        t->joiners = w;
+        t->joiners = a;
     } else {
-        list_append(&t->joiners->link, &w->link);
+        list_append(&t->joiners->link, &a->link);
     }
 }
 
-static void joiner_remove(belay_task *t, waiter *w) {
-    if (t->joiners == w) {
-        bool alone = list_empty(&w->link);
-        t->joiners = alone ? NULL : list_entry(w->link.next, waiter, link);
+void joiner_remove(belay_task *t, arm *a) {
+    if (t->joiners == a) {
+        t->joiners = list_empty(&a->link) ? NULL : arm_of(a->link.next);
     }
-    list_remove(&w->link);
+    list_remove(&a->link);
+}
+
+bool joiner_linked(const belay_task *t, const arm *a) {
+    return t->joiners == a || !list_empty(&a->link);
 }
 
 void joiners_wake(belay_task *t) {
     while (t->joiners != NULL) {
-        waiter *w = t->joiners;
-        joiner_remove(t, w);
-        (void)waiter_wake(w);
+        arm *a = t->joiners;
+        joiner_remove(t, a);
+        (void)arm_wake(a);
     }
 }
 
@@ -37,12 +40,12 @@ static wait_word wait_done(belay_task *self, belay_task *t, lock *l, int64_t dea
     while (result == WAIT_OK && state_phase(t) != PHASE_DONE) {
         waiter w;
         waiter_init(&w, self, false);
-        joiner_add(t, &w);
+        joiner_add(t, &w.arm);
         lock_release(l);
         result = waiter_block(&w, deadline, WAIT_FOR_JOIN);
         lock_take(l);
-        if (t->joiners == &w || !list_empty(&w.link)) {
-            joiner_remove(t, &w);
+        if (joiner_linked(t, &w.arm)) {
+            joiner_remove(t, &w.arm);
         }
     }
     return state_phase(t) == PHASE_DONE ? WAIT_OK : result;

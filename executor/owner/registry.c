@@ -213,6 +213,14 @@ void call_drop(belay_drop *drop, void *value) {
     }
 }
 
+/* The task is counted, so the executor runs; being a guest keeps it until the queues and wakes were gone through. */
+void upcall_submit_outside(sched *s, belay_task *t) {
+    belay_executor *ex = executor_of_sched(s);
+    CHECK_ALWAYS(guest_enter(ex));
+    task_submit(s, t);
+    guest_leave(ex);
+}
+
 fiber_pool *fiber_pool_of(const worker *w) {
     return &executor_of_sched(w->sched)->fibers;
 }

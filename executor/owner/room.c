@@ -17,11 +17,11 @@ static bool room_now(scope *s) {
 static belay_status wait_for_room(belay_task *self, scope *s) {
     waiter w;
     waiter_init(&w, self, false);
-    list_append(&s->queue, &w.link);
+    list_append(&s->queue, &w.arm.link);
     lock_release(&s->lock);
     wait_word result = waiter_block(&w, PORT_NEVER, WAIT_FOR_ROOM);
     lock_take(&s->lock);
-    list_remove(&w.link);
+    list_remove(&w.arm.link);
     return result == WAIT_OK ? BELAY_OK : BELAY_ECANCELED;
 }
 
@@ -47,7 +47,7 @@ void room_give(scope *s) {
     while (!passed && !list_empty(&s->queue)) {
         list *node = s->queue.next;
         list_remove(node);
-        passed = waiter_wake(list_entry(node, waiter, link));
+        passed = arm_wake(arm_of(node));
     }
     if (!passed) {
         s->room--;

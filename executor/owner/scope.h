@@ -200,7 +200,10 @@ uint32_t deferred_number(void);
 
 /* The task's body has left in a way that cannot be made good: aborts with a message that names it. t may be NULL. */
 _Noreturn void task_left(const belay_task *t, const char *how);
-/* Under the task's lock, at its end. owner/join.c */
+/* owner/join.c, under the task's lock: who waits for its end; at the end all are woken. */
+void joiner_add(belay_task *t, arm *a);
+void joiner_remove(belay_task *t, arm *a);
+bool joiner_linked(const belay_task *t, const arm *a);
 void joiners_wake(belay_task *t);
 /* The record's last reference is gone, or it never had one: frees it. */
 void task_reap(belay_executor *ex, belay_task *t);

@@ -179,13 +179,13 @@ static void done(worker *w, belay_task *r, belay_fork_slot *slot) {
     belay_task *owner = r->v.parent;
     lock *l = task_lock(owner);
     lock_take(l);
-    waiter *waiting = r->joiners;
+    arm *waiting = r->joiners;
     bool own_cancel =
         load_relaxed(&r->cancel) != load_relaxed(&owner->cancel); /* relaxed: under the lock */
     /* release: pairs with wait_stolen's spin */
     store_release(fork_state_of(slot), state_has(r, STATE_LOST_FORK) ? FORK_DONE_LOST : FORK_DONE);
     if (waiting != NULL) {
-        (void)waiter_wake(waiting);
+        (void)arm_wake(waiting);
     }
     lock_release(l);
     belay_executor *ex = executor_of_sched(w->sched);

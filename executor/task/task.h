@@ -17,7 +17,7 @@
 #include "sched/sched.h"
 
 struct scope;
-struct waiter;
+struct arm;
 struct fork_deque;
 
 /* By what a suspended or deferred task is found in its scope: the first member of a fiber, and of the block of a
@@ -66,7 +66,7 @@ struct belay_task {
     ATOMIC(const char *) site; /* constant for a life */
     ATOMIC(const char *) name; /* constant for a life */
     void *result;              /* own; after the end under the task's lock */
-    struct waiter *joiners;    /* under the task's lock */
+    struct arm *joiners;       /* under the task's lock */
     ATOMIC(uint32_t) born;     /* constant for a life: BORN_UNIT periods of the coarse clock */
     ATOMIC(uint16_t) pin;      /* constant for a life: 0, or worker + 1 */
     ATOMIC(uint16_t) shard;    /* own: where it is linked, if LINKED */

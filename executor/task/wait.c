@@ -44,7 +44,8 @@ static void set_word(atomic_u32 *word, uint32_t flags) {
 }
 
 void waiter_init(waiter *w, belay_task *self, bool drain) {
-    list_init(&w->link);
+    arm_init(&w->arm, w);
+    w->fired = NULL;
     list_init(&w->timer.link);
     w->task = self;
     worker *here = worker_current();
@@ -63,9 +64,10 @@ void waiter_cancel(waiter *w) {
  * woken for it; if the waker goes on for long it is raided, see SCHED_HIDDEN_NS and event/monitor.h. */
 static void resume_soon(sched *s, belay_task *t) {
     worker *w = worker_current();
-    /* relaxed: constant for a life; own word */
-    if (w != NULL && w->sched == s && load_relaxed(&t->pin) == 0 &&
-        load_relaxed(&w->task) != NULL) {
+    if (w == NULL || w->sched != s) {
+        upcall_submit_outside(s, t);
+    } else if (load_relaxed(&t->pin) == 0 && load_relaxed(&w->task) != NULL) {
+        /* relaxed, both: constant for a life; own word */
         worker_handoff(w, &t->run);
         s->drv->busy(s, true);
     } else {
@@ -73,19 +75,22 @@ static void resume_soon(sched *s, belay_task *t) {
     }
 }
 
-bool waiter_wake(waiter *w) {
-    bool parked;
-    belay_task *t = w->task;
-    sched *s = w->sched;
-    if (!wait_claim(word_of(w), WAIT_OK, &parked)) {
+bool arm_claim(arm *a, bool *parked) {
+    waiter *w = a->waiter;
+    if (!wait_claim(word_of(w), WAIT_OK, parked)) {
         return false;
     }
-    if (t == NULL) {
-        port_futex_wake(&w->own.value, 1); /* w stays: the waiter needs the lock we hold to go */
-    } else if (parked) {
-        resume_soon(s, t);
-    }
+    w->fired = a; /* w stays: the waiter needs the lock we hold to go */
     return true;
+}
+
+void arm_resume(arm *a, bool parked) {
+    waiter *w = a->waiter;
+    if (w->task == NULL) {
+        port_futex_wake(&w->own.value, 1);
+    } else if (parked) {
+        resume_soon(w->sched, w->task);
+    }
 }
 
 static runnable *fire_timeout(timer *t, due *d) {

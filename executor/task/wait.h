@@ -1,10 +1,11 @@
 /* Waiting: the one mechanism under every call that can suspend a task or park a foreign thread.
  *
- * A waiter lives on the stack of the one who waits. It is linked into the object's list under the object's lock. Whoever
- * ends the wait first claims it by one compare-and-swap on the wait word; the waiter then takes itself out of wherever it
- * still is (under the same locks), so no claim can come later: a source of wakes reaches a waiter only under a lock that
- * the waiter takes before it goes. The one claimer without a lock, the worker that has just parked the task, names the
- * wait by its number, because the task may have been resumed, and the record reused, in the meantime.
+ * A waiter lives on the stack of the one who waits. An arm links it into an object's list, under the object's lock; who
+ * waits for several objects at once has an arm for each. Whoever ends the wait first claims it by one compare-and-swap on
+ * the wait word; the waiter then takes its arms out of wherever they still are (under the same locks), so no claim can come
+ * later: a source of wakes reaches a waiter only under a lock that the waiter takes before it goes. The one claimer without
+ * a lock, the worker that has just parked the task, names the wait by its number, because the task may have been resumed,
+ * and the record reused, in the meantime.
  *
  * The wait word (of the task; a foreign thread has one in its waiter):
  *     IDLE -> ARMED          waiter_init, by the waiter, with the next number
@@ -50,8 +51,18 @@ typedef enum wait_kind {
 
 const char *wait_kind_text(wait_kind kind);
 
+struct waiter;
+
+/* Where a waiter can be found: a place in one object's list. */
+typedef struct arm {
+    list link;             /* under the object's lock */
+    struct waiter *waiter; /* constant while linked */
+} arm;
+
 typedef struct waiter {
-    list link;        /* under the object's lock */
+    arm arm;          /* the only one of a wait for a single object */
+    arm *fired;       /* written by who claims with OK, under the lock of the arm's object; the waiter reads it after it has
+                         passed the locks of all its arms */
     belay_task *task; /* NULL: a foreign thread */
     atomic_u32 own;   /* a foreign thread's wait word */
     timer timer;
@@ -65,8 +76,30 @@ void waiter_init(waiter *w, belay_task *self, bool drain);
 wait_word waiter_block(waiter *w, int64_t deadline, wait_kind kind);
 /* Not needed after all; the waiter was not linked anywhere, or the object's lock is held since. */
 void waiter_cancel(waiter *w);
-/* Ends the wait. Under the object's lock. False: somebody else has. */
-bool waiter_wake(waiter *w);
+/* Claims the wait for this arm. Under the lock of the arm's object. False: somebody else has. True: the caller does what the
+ * wait was for (hands over an item, say) and then, still under the lock, calls arm_resume with what *parked was set to. */
+bool arm_claim(arm *a, bool *parked);
+void arm_resume(arm *a, bool parked);
+/* Both at once: ends the wait. */
+static inline bool arm_wake(arm *a) {
+    bool parked;
+    bool claimed = arm_claim(a, &parked);
+    if (claimed) {
+        arm_resume(a, parked);
+    }
+    return claimed;
+}
+static inline bool waiter_wake(waiter *w) {
+    return arm_wake(&w->arm);
+}
+/* One more arm, for an object's list. */
+static inline void arm_init(arm *a, waiter *w) {
+    list_init(&a->link);
+    a->waiter = w;
+}
+static inline arm *arm_of(list *node) {
+    return list_entry(node, arm, link);
+}
 
 /* Claims a task's wait for `result`. *parked: the caller now holds the task. */
 bool wait_claim(atomic_u32 *word, wait_word result, bool *parked);
@@ -81,6 +114,9 @@ void wait_started(belay_task *t);
 /* What waiter_block asks of the floor above: is a cancel effective for this task? Before a first suspension: link the
  * task into its scope's shard. */
 bool upcall_canceled(const belay_task *t);
+/* Makes a claimed task of a scheduler runnable on which the calling thread is no worker: the executor must not go away
+ * between the task's last act and the end of this call. */
+void upcall_submit_outside(sched *s, belay_task *t);
 void upcall_link(belay_task *t, anchor *a);
 
 #endif

@@ -273,7 +273,7 @@ static void the_last_one_wakes_the_watchers(void **state) {
     port_current_set(NULL);
     for (int i = 0; i < 2; i++) {
         waiter_init(&w[i], NULL, false);
-        list_append(&s.waiters, &w[i].link);
+        list_append(&s.waiters, &w[i].arm.link);
     }
     count_leave(home, &s);
     assert_int_equal(load_relaxed(&w[0].own) & WAIT_BASE, WAIT_ARMED);
@@ -363,7 +363,7 @@ static void watcher_against_leavers(void **state) {
         lock_take(&s.lock);
         bool watched = count_watch(&s);
         if (watched) {
-            list_append(&s.waiters, &w.link);
+            list_append(&s.waiters, &w.arm.link);
         }
         lock_release(&s.lock);
         if (watched) {

@@ -142,12 +142,12 @@ static wait_word gate_wait(belay_task *self, bool drain, int64_t deadline) {
     waiter w;
     waiter_init(&w, self, drain);
     lock_take(&g.lock);
-    list_append(&g.waiters, &w.link);
+    list_append(&g.waiters, &w.arm.link);
     lock_release(&g.lock);
     fetch_add_acq_rel(&g.here, 1u); /* pairs with gate_await */
     wait_word result = waiter_block(&w, deadline, WAIT_FOR_JOIN);
     lock_take(&g.lock);
-    list_remove(&w.link);
+    list_remove(&w.arm.link);
     lock_release(&g.lock);
     return result;
 }
@@ -164,7 +164,7 @@ static void gate_wake(void) {
     if (!list_empty(&g.waiters)) {
         list *node = g.waiters.next;
         list_remove(node);
-        g.woken += waiter_wake(list_entry(node, waiter, link));
+        g.woken += waiter_wake(list_entry(node, waiter, arm.link));
     }
     lock_release(&g.lock);
 }
@@ -186,7 +186,7 @@ static void woken_before_blocking(void **state) {
     waiter w;
     gate_reset();
     waiter_init(&w, NULL, false);
-    list_append(&g.waiters, &w.link);
+    list_append(&g.waiters, &w.arm.link);
     gate_wake();
     assert_int_equal(g.woken, 1);
     assert_false(waiter_wake(&w));

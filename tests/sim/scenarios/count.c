@@ -95,11 +95,11 @@ static void drain(void) {
         while (count_watch(&node)) {
             waiter w;
             waiter_init(&w, NULL, true);
-            list_append(&node.waiters, &w.link);
+            list_append(&node.waiters, &w.arm.link);
             lock_release(&node.lock);
             sim_check(waiter_block(&w, PORT_NEVER, WAIT_FOR_CLOSE) == WAIT_OK, "not woken");
             lock_take(&node.lock);
-            list_remove(&w.link);
+            list_remove(&w.arm.link);
         }
     } while (!count_kill(&node));
     sim_check(list_empty(&node.waiters), "closed with somebody left to be woken");
@@ -115,12 +115,12 @@ static void wait_zero(void *arg) {
     if (count_is(&node, 1) && count_watch(&node)) {
         waiter w;
         waiter_init(&w, NULL, false);
-        list_append(&node.waiters, &w.link);
+        list_append(&node.waiters, &w.arm.link);
         lock_release(&node.lock);
         int64_t deadline = sim_choose(2) == 0 ? PORT_NEVER : port_clock_now() + 3000;
         (void)waiter_block(&w, deadline, WAIT_FOR_SCOPE);
         lock_take(&node.lock);
-        list_remove(&w.link);
+        list_remove(&w.arm.link);
     }
     lock_release(&node.lock);
 }
