@@ -8,6 +8,7 @@
 
 #include <belay/observe.h>
 
+#include "owner/cell.h"
 #include "owner/forks.h"
 #include "owner/scope.h"
 
@@ -122,6 +123,8 @@ static bool make_slabs(belay_executor *ex) {
                      offsetof(belay_task, number), tasks) &&
            slab_init(&ex->scopes, sizeof(scope), offsetof(scope, link), offsetof(scope, number),
                      with_caches(o, o->max_scopes)) &&
+           slab_init(&ex->cells, cell_bytes(), offsetof(cell, free), offsetof(cell, number),
+                     tasks) &&
            slab_init(&ex->deferred, deferred_bytes(), deferred_link(), deferred_number(), tasks) &&
            slab_init(&ex->reasons, reason_slot_bytes(), reason_slot_link(), reason_slot_number(),
                      tasks);
@@ -173,6 +176,7 @@ static void take_down(belay_executor *ex, uint32_t started) {
     slab_fini(&ex->scopes);
     slab_fini(&ex->deferred);
     slab_fini(&ex->reasons);
+    slab_fini(&ex->cells);
 }
 
 static bool make_floors(belay_executor *ex) {

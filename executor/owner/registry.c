@@ -117,7 +117,7 @@ void registry_done(belay_executor *ex) {
 
 /* ---- tasks by handle ----------------------------------------------------------------------------------------- */
 
-static uint64_t handle_generation(const belay_executor *ex, uint64_t slot_generation) {
+uint64_t handle_generation(const belay_executor *ex, uint64_t slot_generation) {
     uint64_t incarnation =
         load_relaxed(&ex->incarnation) & 0xffffffu; /* relaxed: constant while running */
     return incarnation << INCARNATION_SHIFT | (slot_generation & SLOT_GENERATION);
@@ -154,17 +154,17 @@ lock *task_lock(const belay_task *t) {
 /* ---- slots ------------------------------------------------------------------------------------------------------ */
 
 static slab *slab_for(belay_executor *ex, slot_kind kind) {
-    slab *const slabs[] = {&ex->tasks, &ex->scopes, &ex->deferred, &ex->reasons};
+    slab *const slabs[] = {&ex->tasks, &ex->scopes, &ex->deferred, &ex->reasons, &ex->cells};
     return slabs[kind];
 }
 
 static slab_cache *own_cache(worker *w, slot_kind kind) {
-    slab_cache *const caches[] = {&w->tasks, &w->scopes, &w->deferred, &w->reasons};
+    slab_cache *const caches[] = {&w->tasks, &w->scopes, &w->deferred, &w->reasons, &w->cells};
     return caches[kind];
 }
 
 static slab_cache *shared_cache(foreign_shard *f, slot_kind kind) {
-    slab_cache *const caches[] = {&f->tasks, &f->scopes, &f->deferred, &f->reasons};
+    slab_cache *const caches[] = {&f->tasks, &f->scopes, &f->deferred, &f->reasons, &f->cells};
     return caches[kind];
 }
 
@@ -197,20 +197,32 @@ belay_status check_waiter(const belay_task *self) {
         return BELAY_ECHILD;
     }
     if (self == NULL) {
-        return worker_current() == NULL ? BELAY_OK : BELAY_ECONTEXT;
+        return worker_current() == NULL && port_callbacks() == 0 ? BELAY_OK : BELAY_ECONTEXT;
     }
     return is_running(self) ? BELAY_OK : BELAY_ECONTEXT;
 }
 
+static void callbacks_add(int32_t n) {
+    worker *w = worker_current();
+    if (w != NULL) {
+        owner_add(&w->callbacks, (uint32_t)n);
+    } else {
+        port_callbacks_add(n);
+    }
+}
+
+void callback_enter(void) {
+    callbacks_add(1);
+}
+
+void callback_leave(void) {
+    callbacks_add(-1); /* the same thread as before: nothing waits in between */
+}
+
 void call_drop(belay_drop *drop, void *value) {
-    worker *w = worker_current(); /* the same before and after: nothing waits in between */
-    if (w != NULL) {
-        owner_add(&w->callbacks, 1u);
-    }
+    callback_enter();
     drop(value);
-    if (w != NULL) {
-        owner_add(&w->callbacks, -1u);
-    }
+    callback_leave();
 }
 
 /* The task is counted, so the executor runs; being a guest keeps it until the queues and wakes were gone through. */

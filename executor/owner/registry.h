@@ -43,6 +43,7 @@ typedef struct foreign_shard {
     slab_cache scopes;
     slab_cache deferred;
     slab_cache reasons;
+    slab_cache cells;
     counter_row count;
 } foreign_shard;
 
@@ -59,10 +60,11 @@ struct belay_executor {
     slab scopes;
     slab deferred;
     slab reasons;
+    slab cells;
     fiber_pool fibers;
     monitor monitor;
     struct scope *root;
-    lock task_locks[TASK_LOCKS]; /* by slot number */
+    lock task_locks[TASK_LOCKS]; /* by the number of a task, or of a scope for its cells */
     foreign_shard foreign[FOREIGN_SHARDS];
     lock forks_lock; /* guards the next three */
     fork_deque *forks_free;
@@ -96,10 +98,12 @@ belay_task *task_open(belay_executor *ex, belay_task_handle h);
 /* Drops it. */
 void task_close(belay_executor *ex, belay_task *t);
 belay_task_handle task_handle(const belay_executor *ex, const belay_task *t);
+/* What a handle says of a slot's generation. */
+uint64_t handle_generation(const belay_executor *ex, uint64_t slot_generation);
 
 /* A slot for the calling thread, and back. The offset is that of the cache in a worker; foreign threads have the same
- * four caches in a shard. */
-typedef enum slot_kind { SLOT_TASK, SLOT_SCOPE, SLOT_DEFERRED, SLOT_REASON } slot_kind;
+ * caches in a shard. */
+typedef enum slot_kind { SLOT_TASK, SLOT_SCOPE, SLOT_DEFERRED, SLOT_REASON, SLOT_CELL } slot_kind;
 void *slot_take(belay_executor *ex, worker *w, slot_kind kind);
 void slot_give(belay_executor *ex, worker *w, slot_kind kind, void *slot);
 
@@ -122,7 +126,10 @@ static inline bool is_running(const belay_task *self) {
            state_phase(self) == PHASE_RUNNING;
 }
 
-/* Calls a drop hook: on a worker nothing may wait in it. */
+/* Around a call into the program in which nothing may wait: drop hooks, callbacks. */
+void callback_enter(void);
+void callback_leave(void);
+/* Calls a drop hook. */
 void call_drop(belay_drop *drop, void *value);
 /* Checks `self` of a call that may wait: NULL on a foreign thread, or the running task, not in a callback.
  * BELAY_OK, BELAY_ECONTEXT, BELAY_ECHILD. */

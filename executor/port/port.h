@@ -49,6 +49,10 @@ uint32_t port_cpu_count(void);
  * shard. Stable within a thread. */
 uint32_t port_thread_hash(void);
 
+/* A number per thread, at first 0, for the caller's own use: how deep the thread is in calls that must not wait. */
+void port_callbacks_add(int32_t n);
+uint32_t port_callbacks(void);
+
 /* ---- the calling thread's worker ------------------------------------------------------------- */
 
 /* One pointer per thread. The getter is opaque to the optimiser: a task may be resumed on another

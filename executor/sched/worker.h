@@ -85,6 +85,7 @@ typedef struct worker {
     slab_cache scopes;   /* own */
     slab_cache deferred; /* own */
     slab_cache reasons;  /* own */
+    slab_cache cells;    /* own */
     struct wheel *wheel; /* constant; has a lock of its own */
     counter_row count;   /* own */
 

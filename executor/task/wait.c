@@ -5,11 +5,15 @@
 #include "task/state.h"
 
 const char *wait_kind_text(wait_kind kind) {
-    static const char *const text[WAIT_KINDS] = {
-        [WAIT_FOR_SLEEP] = "sleep",        [WAIT_FOR_JOIN] = "join",
-        [WAIT_FOR_CLOSE] = "scope close",  [WAIT_FOR_SCOPE] = "scope wait",
-        [WAIT_FOR_ROOM] = "room in scope", [WAIT_FOR_SYNC] = "sync of a stolen fork",
-        [WAIT_FOR_TURN] = "its turn",      [WAIT_FOR_START] = "its start time"};
+    static const char *const text[WAIT_KINDS] = {[WAIT_FOR_SLEEP] = "sleep",
+                                                 [WAIT_FOR_JOIN] = "join",
+                                                 [WAIT_FOR_CLOSE] = "scope close",
+                                                 [WAIT_FOR_SCOPE] = "scope wait",
+                                                 [WAIT_FOR_ROOM] = "room in scope",
+                                                 [WAIT_FOR_SYNC] = "sync of a stolen fork",
+                                                 [WAIT_FOR_TURN] = "its turn",
+                                                 [WAIT_FOR_START] = "its start time",
+                                                 [WAIT_FOR_CALLBACK] = "a callback's end"};
     return (unsigned)kind < WAIT_KINDS ? text[kind] : NULL;
 }
 

@@ -46,6 +46,7 @@ typedef enum wait_kind {
     WAIT_FOR_SYNC,
     WAIT_FOR_TURN,
     WAIT_FOR_START,
+    WAIT_FOR_CALLBACK,
     WAIT_KINDS
 } wait_kind;
 
@@ -60,8 +61,9 @@ typedef struct arm {
 } arm;
 
 typedef struct waiter {
-    arm arm;          /* the only one of a wait for a single object */
-    arm *fired;       /* written by who claims with OK, under the lock of the arm's object; the waiter reads it after it has
+    arm arm; /* the only one of a wait for a single object */
+    arm *
+        fired; /* written by who claims with OK, under the lock of the arm's object; the waiter reads it after it has
                          passed the locks of all its arms */
     belay_task *task; /* NULL: a foreign thread */
     atomic_u32 own;   /* a foreign thread's wait word */

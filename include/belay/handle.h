@@ -29,6 +29,13 @@ typedef struct belay_scope {
     uint64_t generation;
 } belay_scope;
 
+/* Something put down to be called later, which may be taken back. All zero names nothing. */
+typedef struct belay_registration {
+    uint32_t slot;
+    uint32_t executor;
+    uint64_t generation;
+} belay_registration;
+
 /* A place in the program, "file.c:42" or "body@file.c:42": a string literal, kept by pointer. */
 #define BELAY_STRING_(x) #x
 #define BELAY_STRING(x) BELAY_STRING_(x)

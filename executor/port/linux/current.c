@@ -1,4 +1,4 @@
-/* What is kept per thread: the current worker, and the thread's number.
+/* What is kept per thread: the current worker, the thread's number, and how deep it is in callbacks.
  *
  * The model is initial-exec, so that reading costs one instruction and works from a shared library,
  * and the two together stay far below the 64 bytes that a dlopen()ed library may take of it.
@@ -15,6 +15,7 @@
 
 PER_THREAD void *current_worker;
 PER_THREAD uint32_t current_number; /* 0: none given yet */
+PER_THREAD uint32_t current_callbacks;
 
 static ATOMIC(uint32_t) numbers_given;
 
@@ -35,6 +36,17 @@ __attribute__((noinline)) PORT_TSAN_BLIND uint32_t port_thread_hash(void) {
         current_number = fetch_add_relaxed(&numbers_given, 1) + 1;
     }
     uint32_t found = current_number;
+    __asm__ volatile("" : "+r"(found)::"memory");
+    return found;
+}
+
+__attribute__((noinline)) PORT_TSAN_BLIND void port_callbacks_add(int32_t n) {
+    __asm__ volatile("" : "+r"(n)::"memory");
+    current_callbacks += (uint32_t)n;
+}
+
+__attribute__((noinline)) PORT_TSAN_BLIND uint32_t port_callbacks(void) {
+    uint32_t found = current_callbacks;
     __asm__ volatile("" : "+r"(found)::"memory");
     return found;
 }

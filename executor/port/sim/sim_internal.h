@@ -66,6 +66,7 @@ typedef struct sim_thread {
     void (*entry)(void *arg);
     void *arg;
     void *current;    /* port_current_get() */
+    uint32_t callbacks; /* port_callbacks() */
     uintptr_t futex;  /* sleeping: the word's address */
     int64_t deadline; /* sleeping: PORT_NEVER or when to wake */
     struct sim_thread *joiner;

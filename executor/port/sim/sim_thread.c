@@ -107,6 +107,16 @@ uint32_t port_thread_hash(void) {
     return sim.active ? sim.current->number : 0;
 }
 
+void port_callbacks_add(int32_t n) {
+    if (sim.active) {
+        sim.current->callbacks += (uint32_t)n;
+    }
+}
+
+uint32_t port_callbacks(void) {
+    return sim.active ? sim.current->callbacks : 0;
+}
+
 void *port_current_get(void) {
     return sim.active ? sim.current->current : outside_current;
 }

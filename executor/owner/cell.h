@@ -1,0 +1,72 @@
+/* Registrations: a call that a program has put down for later, in the list of a scope or a task, and may take back.
+ *
+ * A cell is a type-stable slot. All of it but the generation and the stripe is guarded by one lock of the executor, chosen by
+ * the stripe: the number of the object in whose list the cell is. So whoever has a handle finds the lock in the cell itself,
+ * takes it, and looks again whether the cell is still the same; the object need not be touched, and may be gone.
+ *
+ *     FREE -> ARMED       cell_arm, by who registers
+ *     ARMED -> RUNNING    cells_run, by who makes the calls; taken out of the list; called under no lock
+ *     ARMED -> FREE       removed, or dropped with its object
+ *     RUNNING -> FREE     the call has returned; removers that waited for it are woken
+ * Each step to FREE raises the generation (handles become stale) and is followed by exactly one call of the drop hook.
+ *
+ * A removal that finds the cell RUNNING waits until the call has returned, except from inside the call itself. A call cannot
+ * wait, so it stays on one thread: "inside" is a question of the thread. After std::stop_callback (P. McKenney, L. Baker,
+ * N. Josuttis et al., P0660). */
+#ifndef BELAY_OWNER_CELL_H
+#define BELAY_OWNER_CELL_H
+
+#include "owner/registry.h"
+
+typedef enum cell_state { CELL_FREE = 0, CELL_ARMED, CELL_RUNNING } cell_state;
+
+/* What a cell is for: handles of one kind do not remove cells of another. */
+typedef enum cell_kind { CELL_ON_CANCEL = 1, CELL_ON_DONE, CELL_RESOURCE } cell_kind;
+
+typedef struct cell {
+    list link;                   /* in the object's list while ARMED */
+    ATOMIC(uint64_t) generation; /* written under the lock; never 0 while ARMED or RUNNING */
+    ATOMIC(uint32_t) stripe;     /* constant from arm to FREE */
+    uint32_t number;             /* the slot's, constant */
+    uint8_t state;               /* cell_state */
+    uint8_t kind;                /* cell_kind */
+    uint16_t flags;              /* the kind's own */
+    uint32_t runner;             /* RUNNING: the thread that makes the call */
+    void (*function)(void);      /* of the kind's type */
+    void *arg;
+    belay_drop *drop; /* NULL, or called with arg once the registration has ended */
+    list removers;    /* RUNNING: arms of those who wait for its end */
+    slab_link free;
+} cell;
+
+uint32_t cell_bytes(void);
+
+/* A free cell. NULL: no memory. */
+cell *cell_new(belay_executor *ex, cell_kind kind, void (*function)(void), void *arg,
+               belay_drop *drop);
+/* Not needed after all: back to the slab, nothing is called. */
+void cell_discard(belay_executor *ex, cell *c);
+
+/* The lock of a stripe. */
+static inline lock *cell_lock(belay_executor *ex, uint32_t stripe) {
+    return &ex->task_locks[stripe % TASK_LOCKS];
+}
+/* Under the stripe's lock: puts the cell at the end of the object's list, and gives its handle. */
+belay_registration cell_arm(belay_executor *ex, cell *c, uint32_t stripe, list *to);
+
+/* Makes one call; the cell is RUNNING, no lock is held. */
+typedef void cell_call(cell *c, void *context);
+/* Makes the calls of all cells in the list that have one of the flags (0: of all), first in first out or, backward, last in first
+ * out; also of those that are added meanwhile. The object stays until this returns. */
+void cells_run(belay_executor *ex, uint32_t stripe, list *cells, uint16_t flags, bool backward,
+               cell_call *call, void *context);
+/* Takes them all out without a call. */
+void cells_drop(belay_executor *ex, uint32_t stripe, list *cells);
+
+/* Removes by handle. wait: while it runs elsewhere, wait for its end (drains). BELAY_OK: it will not run and has not;
+ * BELAY_EALREADY: it runs, or ran while we waited; BELAY_ESTALE: it was gone; BELAY_ECONTEXT: would have to wait and may not. */
+belay_status cell_remove(belay_task *self, cell_kind kind, belay_registration r, bool wait);
+/* Makes the call of one cell by handle now, unless it was made or removed. Statuses as above. */
+belay_status cell_run_now(cell_kind kind, belay_registration r, cell_call *call, void *context);
+
+#endif
