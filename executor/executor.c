@@ -250,7 +250,10 @@ belay_status belay_executor_create(const belay_config *config, belay_executor **
 /* ---- running and ending ------------------------------------------------------------------------------------------------------ */
 
 belay_scope belay_executor_root(const belay_executor *ex) {
-    return ex == NULL ? (belay_scope){0} : scope_handle(ex, ex->root);
+    if (ex == NULL) {
+        return (belay_scope){0};
+    }
+    return scope_handle(ex, ex->root);
 }
 
 uint32_t belay_executor_workers(const belay_executor *ex) {

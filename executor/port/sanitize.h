@@ -66,7 +66,7 @@ static inline void valgrind_deregister(uintptr_t id) {
 
 #else
 
-static inline uintptr_t valgrind_register(char *low, size_t size) {
+static inline uintptr_t valgrind_register(const char *low, size_t size) {
     (void)low;
     (void)size;
     return 0;

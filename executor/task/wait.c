@@ -52,9 +52,8 @@ void waiter_init(waiter *w, belay_task *self, bool drain) {
     w->fired = NULL;
     list_init(&w->timer.link);
     w->task = self;
-    worker *here = worker_current();
-    w->sched = self != NULL ? here->sched : NULL;
-    CHECK(self == NULL || here != NULL);
+    CHECK(self == NULL || worker_current() != NULL);
+    w->sched = self != NULL ? worker_current()->sched : NULL;
     init_plain(&w->own, WAIT_IDLE);
     /* relaxed: linking into the object's list, under its lock, publishes it */
     set_word(word_of(w), WAIT_ARMED | (drain ? WAIT_DRAIN : 0u));

@@ -48,9 +48,11 @@ static inline bool stress_chance(stress_rng *r, uint32_t percent) {
 static inline uint64_t stress_get(const uint64_t *word) {
     return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
+/* NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin */
 static inline void stress_put(uint64_t *word, uint64_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
+/* NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin */
 static inline uint64_t stress_add(uint64_t *word, uint64_t value) {
     return __atomic_fetch_add(word, value, __ATOMIC_RELAXED);
 }
@@ -58,6 +60,7 @@ static inline uint64_t stress_add(uint64_t *word, uint64_t value) {
 static inline bool stress_is_set(const uint64_t *flag) {
     return __atomic_load_n(flag, __ATOMIC_ACQUIRE) != 0;
 }
+/* NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin */
 static inline void stress_set(uint64_t *flag) {
     __atomic_store_n(flag, 1, __ATOMIC_RELEASE);
 }

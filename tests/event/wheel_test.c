@@ -1,103 +1,6 @@
 /* The timing wheel under a made-up clock: never early and never late by more than a tick, in order, across all levels,
- * `next` as a promise, disarming, `after`, waking, and arming against firing on several threads. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "event/wheel.h"
-#include "sched/bare.h"
-
-#define TICK (INT64_C(1) << WHEEL_TICK_BITS)
-
-enum { PROBES = 3000 };
-
-typedef struct probe {
-    timer timer;
-    runnable run;
-    int64_t deadline;
-    ATOMIC(uint32_t) fired;
-    ATOMIC(uint32_t) after;
-    bool submits;
-    bool wants_after;
-    bool rearms;
-} probe;
-
-static sched s;
-static wheel wheels[2];
-static wheel *w;
-static int64_t base; /* the wheel's time at the start */
-static probe probes[PROBES];
-static probe *order[PROBES]; /* who fired, in order */
-static uint32_t logged;
-static uint32_t locked_in_after;
-
-static runnable *fire(timer *t, due *d) {
-    probe *p = list_entry(t, probe, timer);
-    fetch_add_acq_rel(&p->fired, 1u); /* acq_rel: pairs with the looks of other threads */
-    if (p->wants_after) {
-        t->later = d->later;
-        d->later = t;
-    }
-    if (logged < PROBES) {
-        order[logged++] = p; /* under the wheel's lock */
-    }
-    return p->submits ? &p->run : NULL;
-}
-
-static void after(timer *t) {
-    probe *p = list_entry(t, probe, timer);
-    owner_add(&p->after, 1u);
-    if (lock_try(&t->wheel->lock)) {
-        lock_release(&t->wheel->lock);
-    } else {
-        locked_in_after++;
-    }
-    if (p->rearms) {
-        p->rearms = false;
-        p->deadline += 10 * TICK;
-        timer_arm(t->wheel, t, p->deadline);
-    }
-}
-
-static int start(void **state) {
-    (void)state;
-    bare_open(&s, 2, true, 0);
-    for (uint32_t i = 0; i < 2; i++) {
-        wheel_init(&wheels[i], &s, i);
-        s.workers[i].wheel = &wheels[i];
-    }
-    port_current_set(&s.workers[0]);
-    w = &wheels[0];
-    /* At the start of a slot of the third level: what `next` says of timers soon after does not depend on the clock. */
-    w->now = (w->now | ((UINT64_C(1) << 18) - 1)) + 1;
-    base = (int64_t)(w->now << WHEEL_TICK_BITS);
-    logged = 0;
-    locked_in_after = 0;
-    memset(probes, 0, sizeof probes);
-    for (uint32_t i = 0; i < PROBES; i++) {
-        list_init(&probes[i].timer.link);
-        probes[i].timer.fire = fire;
-        probes[i].timer.after = after;
-    }
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    bare_close(&s);
-    return 0;
-}
-
-static void arm(probe *p, int64_t deadline) {
-    p->deadline = deadline;
-    timer_arm(w, &p->timer, deadline);
-}
-
-static uint32_t fired(const probe *p) {
-    return load_acquire(&p->fired); /* pairs with fire */
-}
+ * `next` as a promise, disarming, `after`, waking. Several threads: wheel_threads_test.c. */
+#include "event/probe.h"
 
 /* When the wheel has to fire it: the deadline, rounded up to a tick. */
 static int64_t latest(int64_t deadline) {
@@ -331,63 +234,6 @@ static void an_earlier_timer_wakes_its_worker(void **state) {
     assert_ptr_equal(wheel_here(&s)->sched, &s);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------- */
-
-enum { ARMERS = 3, EACH = PROBES / ARMERS, ROUNDS = 20 };
-
-typedef struct armer {
-    port_thread thread;
-    uint32_t first;
-    uint64_t wrong; /* timers that fired although disarmed, or did neither */
-    uint64_t disarmed;
-} armer;
-
-static ATOMIC(int64_t) clock_now;
-static ATOMIC(uint32_t) armers_left;
-
-static void armer_run(void *arg) {
-    armer *a = arg;
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-        for (uint32_t i = a->first; i < a->first + EACH; i++) {
-            int64_t now = load_relaxed(&clock_now); /* relaxed: any time will do */
-            timer_arm(&wheels[i % 2], &probes[i].timer, now + (int64_t)(i * 37 % 900) * TICK);
-        }
-        for (uint32_t i = a->first; i < a->first + EACH; i++) {
-            bool still = timer_disarm(&probes[i].timer);
-            a->disarmed += still;
-            a->wrong += fired(&probes[i]) != (still ? 0u : 1u);
-            store_relaxed(&probes[i].fired, 0u); /* relaxed: not armed, ours */
-        }
-    }
-    fetch_sub_acq_rel(&armers_left, 1u); /* pairs with the loop below */
-}
-
-static void armed_and_disarmed_while_firing(void **state) {
-    (void)state;
-    armer a[ARMERS] = {0};
-    uint64_t sum = 0, disarmed = 0;
-    int64_t now = base;
-    logged = PROBES;                /* no log: two wheels would write it */
-    store_relaxed(&clock_now, now); /* relaxed, all: starting the threads publishes them */
-    store_relaxed(&armers_left, ARMERS);
-    for (uint32_t i = 0; i < ARMERS; i++) {
-        a[i].first = i * EACH;
-        assert_true(port_thread_start(&a[i].thread, armer_run, &a[i], "armer"));
-    }
-    while (load_acquire(&armers_left) != 0) { /* pairs with armer_run */
-        now += TICK / 2;
-        store_relaxed(&clock_now, now); /* relaxed: a number */
-        sum += wheel_poll(&wheels[0], now) + wheel_poll(&wheels[1], now);
-    }
-    for (uint32_t i = 0; i < ARMERS; i++) {
-        port_thread_join(&a[i].thread);
-        assert_int_equal(a[i].wrong, 0);
-        disarmed += a[i].disarmed;
-    }
-    assert_int_equal(sum + disarmed, (uint64_t)ARMERS * EACH * ROUNDS);
-    assert_int_equal(wheel_poll(&wheels[0], now + 2000 * TICK), 0);
-}
-
 int main(void) {
     alarm(BARE_LIMIT_SECONDS);
     const struct CMUnitTest tests[] = {
@@ -403,7 +249,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(disarming_leaves_nothing_behind, start, stop),
         cmocka_unit_test_setup_teardown(after_runs_without_the_lock, start, stop),
         cmocka_unit_test_setup_teardown(an_earlier_timer_wakes_its_worker, start, stop),
-        cmocka_unit_test_setup_teardown(armed_and_disarmed_while_firing, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ static void an_entry_is_used_again_with_a_new_incarnation(void **state) {
 
 static void the_table_has_an_end(void **state) {
     (void)state;
-    belay_executor *all[EXECUTOR_MAX];
+    belay_executor *all[EXECUTOR_MAX] = {0};
     uint32_t count = 0;
     while ((all[count] = executor_claim()) != NULL) {
         count++;

@@ -90,27 +90,33 @@ static bool read_mount(char *line, hierarchy *h) {
     return sscanf(line, "%*s %*s %*s " PATH_FIELD " " PATH_FIELD, h->root, h->point) == 2;
 }
 
-static bool read_numbers(const char *directory, const char *file, const char *format, long long *a,
-                         long long *b) {
+/* The first line of a file of the group. */
+static bool read_setting(const char *directory, const char *file, char line[64]) {
     char path[4 * PATH];
     snprintf(path, sizeof path, "%s/%s", directory, file);
     FILE *stream = fopen(path, "re");
     if (stream == NULL) {
         return false;
     }
-    int expected = b != NULL ? 2 : 1;
-    bool found = fscanf(stream, format, a, b) == expected;
+    bool found = fgets(line, 64, stream) != NULL;
     fclose(stream);
     return found;
 }
 
+static bool read_number(const char *directory, const char *file, long long *out) {
+    char line[64];
+    return read_setting(directory, file, line) && sscanf(line, "%lld", out) == 1;
+}
+
 /* "max 100000" and "-1" mean no quota: the first is no number, the second not positive. */
 static uint64_t quota_of(const char *directory, bool unified) {
+    char line[64];
     long long quota = 0;
     long long period = 0;
-    bool found = unified ? read_numbers(directory, "cpu.max", "%lld %lld", &quota, &period)
-                         : read_numbers(directory, "cpu.cfs_quota_us", "%lld", &quota, NULL) &&
-                               read_numbers(directory, "cpu.cfs_period_us", "%lld", &period, NULL);
+    bool found = unified ? read_setting(directory, "cpu.max", line) &&
+                               sscanf(line, "%lld %lld", &quota, &period) == 2
+                         : read_number(directory, "cpu.cfs_quota_us", &quota) &&
+                               read_number(directory, "cpu.cfs_period_us", &period);
     if (!found || quota <= 0 || period <= 0 || quota > INT64_MAX / 1000) {
         return CGROUP_UNLIMITED;
     }
