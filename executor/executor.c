@@ -41,6 +41,14 @@ static void driver_busy(sched *s, bool wanted) {
 
 static const driver timers_driver = {driver_poll, driver_deadline, driver_busy};
 
+int64_t upcall_tend(sched *s, int64_t now) {
+    return stack_pool_age(executor_of_sched(s)->fibers.stacks, now);
+}
+
+bool upcall_untended(const sched *s) {
+    return stack_pool_ages(executor_of_sched((sched *)s)->fibers.stacks);
+}
+
 void upcall_stalled(worker *w, int64_t held) {
     belay_task *t = load_relaxed(
         &w->task); /* relaxed, all: the record is type-stable, its strings are constants */

@@ -48,9 +48,10 @@ const option option_table[OPTION_ROWS] = {
         .initial = 256,
         .meaning = "Unused stacks kept warm.",
         .advice =
-            "The pages of an unused stack beyond this number go back to the system, and its next "
-            "user pays a page fault for each page it touches. Raise it if many tasks suspend "
-            "and end in waves; lower it to give memory back sooner.",
+            "The pages of unused stacks beyond this number (and a quarter of those in use) go back "
+            "to the system, at once or within half a second, and the next user of such a stack "
+            "pays a page fault for each page it touches. Raise it if many tasks suspend and end "
+            "in waves; lower it to give memory back.",
     },
     {
         FIELD(max_stacks),

@@ -1,7 +1,8 @@
 /* See event/monitor.h.
  *
  * The word: NONE -> ACTIVE (start), ACTIVE <-> ASLEEP, any -> STOP. A worker that leaves idleness changes the idle word
- * (seq_cst), then reads this one; the monitor writes ASLEEP (seq_cst), then reads the idle word: one sees the other. */
+ * (seq_cst), then reads this one; the monitor writes ASLEEP (seq_cst), then reads the idle word: one sees the other. The
+ * same holds for who has something for upcall_tend: it says so (seq_cst), then reads the word. */
 #include "event/monitor.h"
 
 enum { NONE, ACTIVE, ASLEEP, STOP };
@@ -55,7 +56,7 @@ static void sleep_idle(monitor *m) {
     if (!cas_seq_cst(&m->word, &active, ASLEEP)) { /* seq_cst: see above */
         return;
     }
-    if (!idle_all_parked(m->sched)) {
+    if (!idle_all_parked(m->sched) || upcall_untended(m->sched)) {
         uint32_t asleep = ASLEEP;
         (void)cas_seq_cst(&m->word, &asleep, ACTIVE); /* seq_cst: as above */
     }
@@ -65,6 +66,7 @@ static void sleep_idle(monitor *m) {
 static void monitor_main(void *arg) {
     monitor *m = arg;
     uint32_t quiet = 0;
+    int64_t tend = PORT_NEVER;
     for (;;) {
         uint32_t word = load_acquire(&m->word); /* pairs with monitor_fini and monitor_busy */
         if (word == STOP) {
@@ -74,15 +76,17 @@ static void monitor_main(void *arg) {
             port_futex_wait(&m->word.value, ASLEEP, PORT_NEVER);
             continue;
         }
-        port_futex_wait(&m->word.value, ACTIVE, port_clock_now() + period(m));
+        int64_t round = port_clock_now() + period(m);
+        port_futex_wait(&m->word.value, ACTIVE, round < tend ? round : tend);
         int64_t now = port_clock_now();
         fire_overdue(m, now);
+        tend = upcall_tend(m->sched, now);
         for (uint32_t i = 0; m->watch != NULL && i < m->sched->count; i++) {
             watch_worker(m, i, now);
         }
         sched_nudge(m->sched);
         quiet = idle_all_parked(m->sched) ? quiet + 1 : 0;
-        if (quiet >= QUIET_PERIODS) {
+        if (quiet >= QUIET_PERIODS && tend == PORT_NEVER) {
             quiet = 0;
             sleep_idle(m);
         }

@@ -2,7 +2,8 @@
  *
  * While some worker runs it wakes every few milliseconds: it fires timers that are overdue because every worker
  * computes, reports tasks that hold a worker for too long without a yield point, and wakes a parked worker for work that
- * nobody looks after. When all workers are parked it sleeps without a limit: an idle executor uses no CPU. */
+ * nobody looks after; and it does what can be done later (upcall_tend). When all workers are parked, and nothing is left
+ * to do later, it sleeps without a limit: an idle executor uses no CPU. */
 #ifndef BELAY_EVENT_MONITOR_H
 #define BELAY_EVENT_MONITOR_H
 
@@ -32,6 +33,11 @@ bool monitor_init(monitor *m, sched *s, int64_t stall, const allocator *alloc);
 void monitor_fini(monitor *m);
 /* A worker is busy: see to it that the monitor is awake, and started if it is wanted. Any thread. */
 void monitor_busy(monitor *m);
+
+/* Upcalls: something that has to be looked after from time to time: does a bit of it, and says when it wants to be called
+ * again (PORT_NEVER: when monitor_busy was called). And: is there something again? Read after the monitor's word. */
+int64_t upcall_tend(sched *s, int64_t now);
+bool upcall_untended(const sched *s);
 
 /* Upcall: the worker's task has held it for so long. */
 void upcall_stalled(worker *w, int64_t held);

@@ -21,6 +21,12 @@
  * a program that breathes do so without page faults, and bounds what fragmentation or a spike leave
  * behind by what is in use anyway: when nothing is, the cache and a block remain.
  *
+ * Somebody who looks at the pool from time to time (stack_pool_age) relieves those who put stacks of
+ * the system calls. It gives back only what nobody has needed since its last look: the least number of
+ * warm ones in between, which lie at the bottom (the low-water mark of Bonwick's and Adams' magazines).
+ * `overfull` says that it should look. It is set by a put, seq_cst, before the put's caller asks
+ * whether the looker is awake; the looker says that it will sleep, seq_cst, and then reads it.
+ *
  * `lock` guards the lists and the counts; `growth` is held by who maps a chunk, so that two threads
  * that find nothing do not both map one (and the second is not told that the limit is reached);
  * `trimming` by who trims, because only that can take a block that is not full. The other two are
@@ -44,8 +50,10 @@ enum {
     FIRST_CHUNK = 64,
     LARGEST_CHUNK = 1024,
     MOST_PROTECTED = 16000,
-    RANGES = 32, /* given back by one call */
-    SCARCE = 64, /* nobody gets more than one of the last SCARCE stacks at once */
+    RANGES = 32,     /* given back by one call */
+    SLICE = 32,      /* blocks given back by one look */
+    AGE = 200000000, /* nanoseconds between two looks */
+    SCARCE = 64,     /* nobody gets more than one of the last SCARCE stacks at once */
 };
 
 static const size_t largest_mapping = (size_t)256 << 20;
@@ -68,6 +76,10 @@ struct stack_pool {
     stock cold;
     stock_block *empty;
     uint64_t discarding;
+    uint64_t least; /* warm ones since the last look */
+    uint64_t idle;  /* so many of those found at the last look are still to be given back */
+    ATOMIC(uint32_t) overfull; /* written under lock: more are warm than should be, and aged */
+    ATOMIC(uint32_t) aged;     /* written under lock: somebody calls stack_pool_age */
     /* written under lock, read by anyone, as numbers only */
     counter mapped;
     counter in_use;
@@ -76,6 +88,7 @@ struct stack_pool {
     /* written and read by anyone, as numbers only */
     counter protected;
     counter with_canary;
+    int64_t looked; /* by who ages: when it last did */
 };
 
 stack_pool *stack_pool_create(const allocator *alloc, size_t size, uint32_t cache, uint32_t limit) {
@@ -113,6 +126,8 @@ static char *take_warm(stack_pool *pool) {
     char *low = stock_pop(&pool->warm, &pool->empty);
     if (low != NULL) {
         owner_add(&pool->cached, -1);
+        uint64_t cached = load_relaxed(&pool->cached); /* relaxed: written under the lock */
+        pool->least = cached < pool->least ? cached : pool->least;
     }
     return low;
 }
@@ -135,11 +150,27 @@ static stock_block *cut_warm(stack_pool *pool) {
     return block;
 }
 
-/* NULL: no more stacks are warm than should be. More than a block is, so that this one is full. */
-static stock_block *cut_surplus(stack_pool *pool) {
+/* More than a block is too much, so that the bottom one is full. */
+static bool too_many(const stack_pool *pool) {
     uint64_t in_use = load_relaxed(&pool->in_use); /* relaxed, both: written under the lock */
     uint64_t most = pool->cache + in_use / 4 + STOCK_BLOCK;
-    return load_relaxed(&pool->cached) > most ? cut_warm(pool) : NULL;
+    return load_relaxed(&pool->cached) > most;
+}
+
+/* NULL: no more stacks are warm than should be, or somebody else sees to it, and *later says that he should. */
+static stock_block *cut_surplus(stack_pool *pool, bool *later) {
+    *later = false;
+    if (!too_many(pool)) {
+        return NULL;
+    }
+    if (load_relaxed(&pool->aged) == 0) { /* relaxed, both: written under the lock */
+        return cut_warm(pool);
+    }
+    if (load_relaxed(&pool->overfull) == 0) {
+        store_seq_cst(&pool->overfull, 1u); /* pairs with stack_pool_ages: see above */
+    }
+    *later = true;
+    return NULL;
 }
 
 /* ---- guards ---------------------------------------------------------------------------------- */
@@ -258,6 +289,57 @@ size_t stack_pool_trim(stack_pool *pool) {
     return trimmed * (pool->region_size - pool->page);
 }
 
+/* ---- aging ----------------------------------------------------------------------------------- */
+
+/* The next block that was idle since the last look. Under the lock. */
+static stock_block *cut_idle(stack_pool *pool) {
+    if (!too_many(pool) || pool->idle < STOCK_BLOCK || pool->least < STOCK_BLOCK) {
+        pool->idle = 0;
+        return NULL;
+    }
+    pool->idle -= STOCK_BLOCK;
+    pool->least -= STOCK_BLOCK;
+    return cut_warm(pool);
+}
+
+static stock_block *cut_for_age(stack_pool *pool) {
+    lock_take(&pool->lock);
+    stock_block *block = cut_idle(pool);
+    lock_release(&pool->lock);
+    return block;
+}
+
+/* The low-water mark since the last look is what is idle now. */
+static void look(stack_pool *pool) {
+    lock_take(&pool->lock);
+    store_relaxed(&pool->aged, 1u); /* relaxed: under the lock */
+    pool->idle = pool->least;
+    pool->least = load_relaxed(&pool->cached); /* relaxed: written under the lock */
+    store_relaxed(&pool->overfull,
+                  too_many(pool) ? 1u : 0u); /* relaxed: who reads it has taken the lock since */
+    lock_release(&pool->lock);
+}
+
+int64_t stack_pool_age(stack_pool *pool, int64_t now) {
+    if (now - pool->looked >= AGE) {
+        pool->looked = now;
+        look(pool);
+    }
+    for (uint32_t i = 0; i < SLICE; i++) {
+        stock_block *block = cut_for_age(pool);
+        if (block == NULL) {
+            return load_relaxed(&pool->overfull) != 0 ? pool->looked + AGE
+                                                      : PORT_NEVER; /* relaxed: a time to look */
+        }
+        give_back(pool, block);
+    }
+    return now;
+}
+
+bool stack_pool_ages(const stack_pool *pool) {
+    return load_seq_cst(&pool->overfull) != 0; /* pairs with cut_surplus */
+}
+
 /* ---- get and put ----------------------------------------------------------------------------- */
 
 /* One that is ready, or a fresh region, which has size 0. */
@@ -351,7 +433,7 @@ uint32_t stack_get_some(stack_pool *pool, stack *out, uint32_t most) {
     return ready;
 }
 
-void stack_put_some(stack_pool *pool, const stack *used, uint32_t count) {
+bool stack_put_some(stack_pool *pool, const stack *used, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         CHECK(used[i].size == stack_at(pool, used[i].low).size);
         if (has_canary(pool, used[i].low)) {
@@ -365,11 +447,13 @@ void stack_put_some(stack_pool *pool, const stack *used, uint32_t count) {
     }
     owner_add(&pool->in_use, -(uint64_t)count);
     owner_add(&pool->cached, count);
-    stock_block *surplus = cut_surplus(pool);
+    bool later;
+    stock_block *surplus = cut_surplus(pool, &later);
     lock_release(&pool->lock);
     if (surplus != NULL) {
         give_back(pool, surplus);
     }
+    return later;
 }
 
 /* ---- diagnosis ------------------------------------------------------------------------------- */

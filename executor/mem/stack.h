@@ -4,7 +4,8 @@
  * vm.max_map_count; the lowest page of each is a guard (marker in the page table where the kernel
  * has it, else mprotect while mappings last, else a canary). A stack given back is kept, most
  * recently used first, its pages still warm. How many are warm is bounded; of what is too much the
- * pages are given back to the system, the coldest first and many at once, and the addresses kept.
+ * pages are given back to the system, the coldest first and many at once, and the addresses kept:
+ * at once, or, once somebody calls stack_pool_age from time to time, when they have been idle for a while.
  * Chunks are unmapped by stack_pool_destroy only.
  *
  * Any thread may call get, put and trim; the pool has a lock of its own, held for a few
@@ -35,14 +36,25 @@ void stack_pool_destroy(stack_pool *pool);
  * the limit is near. Zero: no address space, or the limit is reached. The content of a stack is
  * unspecified, except that in sanitizer builds it is as good as new. */
 uint32_t stack_get_some(stack_pool *pool, stack *out, uint32_t most);
-void stack_put_some(stack_pool *pool, const stack *used, uint32_t count);
+/* True: more are warm than should be, and stack_pool_age is wanted: see to it that somebody calls it. */
+bool stack_put_some(stack_pool *pool, const stack *used, uint32_t count);
 
 static inline bool stack_get(stack_pool *pool, stack *out) {
     return stack_get_some(pool, out, 1) == 1;
 }
-static inline void stack_put(stack_pool *pool, stack used) {
-    stack_put_some(pool, &used, 1);
+static inline bool stack_put(stack_pool *pool, stack used) {
+    return stack_put_some(pool, &used, 1);
 }
+
+/* Gives back the pages of stacks that are too many and were not needed since two looks ago, a slice
+ * at a time: so an end in masses does not wait for the system, and a program that breathes finds its
+ * stacks warm. From the first call on putting a stack gives nothing back by itself. Only one thread
+ * calls it, no matter how often. now: its clock. When it wants to be called again: PORT_NEVER if nothing is
+ * too much, now at once. */
+int64_t stack_pool_age(stack_pool *pool, int64_t now);
+/* Is there too much? After a look that found nothing of the sort, for who is about to stop looking: a store of the
+ * caller's before it (seq_cst) is seen by who makes it true. Any thread. */
+bool stack_pool_ages(const stack_pool *pool);
 
 /* Gives all warm stacks' pages back to the system. Returns the bytes of address space discarded. */
 size_t stack_pool_trim(stack_pool *pool);

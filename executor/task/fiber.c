@@ -7,6 +7,12 @@ enum { SPARES = 16, SPARES_AT_ONCE = 8, STARVED_NAP = 1000000 };
 
 static void fiber_main(void *arg);
 
+static void give_stacks(fiber_pool *pool, const stack *memory, uint32_t count) {
+    if (stack_put_some(pool->stacks, memory, count)) {
+        pool->sched->drv->busy(pool->sched, false); /* who ages them exists, and may be asleep */
+    }
+}
+
 /* A fiber at the top of a new stack. NULL: no fiber; the stack was given back. */
 static fiber *fiber_new(fiber_pool *pool, stack memory) {
     uintptr_t top = ((uintptr_t)memory.low + memory.size - sizeof(fiber)) & ~(uintptr_t)63;
@@ -20,7 +26,7 @@ static fiber *fiber_new(fiber_pool *pool, stack memory) {
     store_relaxed(&f->used, 0u);
     fork_view_init(&f->view);
     if (!port_fiber_init(&f->port, memory.low, memory.size, f, fiber_main, f)) {
-        stack_put(pool->stacks, memory);
+        give_stacks(pool, &memory, 1);
         return NULL;
     }
     return f;
@@ -38,7 +44,8 @@ __attribute__((noinline)) PORT_TSAN_BLIND static stack fiber_end(fiber_pool *poo
 }
 
 static void fiber_free(fiber_pool *pool, fiber *f) {
-    stack_put(pool->stacks, fiber_end(pool, f));
+    stack memory = fiber_end(pool, f);
+    give_stacks(pool, &memory, 1);
 }
 
 static fiber *spare_pop(worker *w) {
@@ -96,7 +103,7 @@ static void spares_shed(worker *w) {
         f = next;
     }
     owner_add(&w->spare_count, -(uint32_t)SPARES_AT_ONCE);
-    stack_put_some(pool->stacks, memory, SPARES_AT_ONCE);
+    give_stacks(pool, memory, SPARES_AT_ONCE);
 }
 
 /* One spare must be in hand, for the task that is resumed now may suspend again. In builds with a fiber per task no more are

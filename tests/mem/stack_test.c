@@ -64,6 +64,49 @@ static void more_stay_warm_while_many_are_in_use(void **state) {
     stack_pool_destroy(pool);
 }
 
+enum { LOOK = 1000000000 }; /* longer than between two looks */
+
+/* With somebody who looks, putting gives nothing back; what was not needed between two looks goes at the second. */
+static void what_was_idle_is_given_back_by_who_looks(void **state) {
+    (void)state;
+    static stack s[SEVERAL];
+    int64_t now = LOOK;
+    stack_pool *pool = pool_open(0, 0);
+    assert_int_equal(stack_pool_age(pool, now), PORT_NEVER);
+    get_and_touch(pool, s, SEVERAL);
+    put_all(pool, s, SEVERAL);
+    assert_int_equal(counts(pool).cached, SEVERAL);
+    assert_true(stack_pool_ages(pool));
+    now += LOOK;
+    assert_true(stack_pool_age(pool, now) > now); /* the first look finds them new */
+    assert_int_equal(counts(pool).cached, SEVERAL);
+    now += LOOK;
+    (void)stack_pool_age(pool, now);
+    assert_true(counts(pool).cached <= BLOCK);
+    now += LOOK;
+    assert_int_equal(stack_pool_age(pool, now), PORT_NEVER);
+    assert_false(stack_pool_ages(pool));
+    stack_pool_destroy(pool);
+}
+
+static void what_was_needed_between_two_looks_stays_warm(void **state) {
+    (void)state;
+    static stack s[SEVERAL];
+    stack_pool *pool = pool_open(0, 0);
+    (void)stack_pool_age(pool, LOOK);
+    get_and_touch(pool, s, SEVERAL);
+    put_all(pool, s, SEVERAL);
+    for (int64_t i = 2; i < 6; i++) {
+        (void)stack_pool_age(pool, i * LOOK);
+        for (uint32_t n = 0; n < SEVERAL;) {
+            n += stack_get_some(pool, s + n, SEVERAL - n);
+        }
+        put_all(pool, s, SEVERAL);
+    }
+    assert_int_equal(counts(pool).cached, SEVERAL);
+    stack_pool_destroy(pool);
+}
+
 static void shuffle(stack *s, int count) {
     uint32_t random = 1;
     for (int i = count; i > 1; i--) {
@@ -214,6 +257,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cache_is_bounded_and_last_in_first_out),
         cmocka_unit_test(more_stay_warm_while_many_are_in_use),
+        cmocka_unit_test(what_was_idle_is_given_back_by_who_looks),
+        cmocka_unit_test(what_was_needed_between_two_looks_stays_warm),
         cmocka_unit_test(only_unused_stacks_are_given_back),
         cmocka_unit_test(trim_gives_the_pages_back),
         cmocka_unit_test(limit_is_exact),
