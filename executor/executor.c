@@ -1,12 +1,10 @@
 /* Puts the floors together: create, run, shutdown, destroy.
  *
  * Creating goes floor by floor; a failure takes down what stands, in the reverse order, with the same function that
- * destroys a whole executor. Shutdown is the drain of the root scope. Destroy first makes the executor refuse guests, then
- * stops the workers, then frees. */
+ * destroys a whole executor. Destroy first shuts down (shutdown.c), then makes the executor refuse guests, then stops the
+ * workers, then frees. */
 #include <stdio.h>
 #include <string.h>
-
-#include <belay/observe.h>
 
 #include "owner/cell.h"
 #include "owner/forks.h"
@@ -284,53 +282,6 @@ belay_status belay_executor_run(belay_executor *ex, belay_body *body, void *arg,
         status = belay_join(NULL, task, outcome);
         (void)belay_task_release(task);
     }
-    return status;
-}
-
-static void name_stragglers(belay_executor *ex) {
-    belay_task_info infos[8];
-    size_t count = 0;
-    (void)belay_snapshot(ex, infos, 8, &count);
-    options_log(&ex->opt, BELAY_LOG_WARNING, "belay: %zu tasks are left at the end of the shutdown",
-                count);
-    for (size_t i = 0; i < count && i < 8; i++) {
-        char line[256];
-        (void)belay_task_info_text(&infos[i], line, sizeof line);
-        options_log(&ex->opt, BELAY_LOG_WARNING, "belay:   %s", line);
-    }
-}
-
-static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time deadline) {
-    scope *root = ex->root;
-    lock_take(&root->lock);
-    (void)count_seal(root);
-    lock_release(&root->lock);
-    belay_scope h = scope_handle(ex, root);
-    if (belay_scope_wait_until(NULL, h, grace) == BELAY_OK) {
-        return BELAY_OK;
-    }
-    belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "shutdown", .origin = h};
-    (void)scope_cancel_tree(root, &reason);
-    if (belay_scope_wait_until(NULL, h, deadline) == BELAY_OK) {
-        return BELAY_OK;
-    }
-    name_stragglers(ex);
-    return BELAY_EBUSY;
-}
-
-belay_status belay_executor_shutdown(belay_executor *ex, belay_time grace, belay_time deadline) {
-    if (ex == NULL) {
-        return BELAY_EINVAL;
-    }
-    belay_status status = check_waiter(NULL);
-    if (status != BELAY_OK) {
-        return status;
-    }
-    if (!guest_enter(ex)) {
-        return BELAY_ESTALE;
-    }
-    status = drain_root(ex, grace, deadline);
-    guest_leave(ex);
     return status;
 }
 

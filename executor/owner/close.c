@@ -129,7 +129,7 @@ static belay_status finish(belay_task *self, scope *s) {
     return result;
 }
 
-static belay_status close_scope(belay_task *self, scope *s, int64_t deadline) {
+belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline) {
     lock_take(&s->lock);
     if (drain_scope(self, s, deadline) != WAIT_OK) {
         s->closing = false;
@@ -163,7 +163,7 @@ belay_status belay_scope_close_until(belay_task *self, belay_scope h, belay_time
     }
     count_leave(worker_in(ex), s);
     if (status == BELAY_OK) {
-        status = close_scope(self, s, deadline);
+        status = scope_close_begun(self, s, deadline);
     }
     registry_done(ex);
     return status;
@@ -187,7 +187,7 @@ void scope_close_left(belay_task *t) {
         belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "its opener returned"};
         (void)scope_cancel_tree(s, &reason);
         (void)begin(s);
-        (void)close_scope(t, s, PORT_NEVER);
+        (void)scope_close_begun(t, s, PORT_NEVER);
     }
 }
 

@@ -173,6 +173,15 @@ void scope_root_free(scope *root);
 void scope_drained(scope *s);
 /* Cancels and closes the scopes that a task left open. */
 void scope_close_left(belay_task *t);
+/* Drains and ends a scope whose `closing` the caller has set. BELAY_EBUSY: the deadline passed, and `closing` is off. */
+belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline);
+/* owner/leftover.c. What holds the root: nothing but scopes that were opened from outside, without a task in them, and
+ * that nobody is closing? */
+bool leftover_only(scope *root);
+/* Logs the open scopes below the root, the first few by name, as what is left. */
+void leftover_name(scope *root);
+/* Closes them, each after a line in the log. */
+void leftover_close(scope *root, int64_t deadline);
 /* Room under the cap: a slot, after waiting for it if may_wait. */
 belay_status room_take(belay_task *self, scope *s, bool may_wait);
 void room_give(scope *s);

@@ -24,9 +24,15 @@ BELAY_API belay_status belay_executor_create(const belay_config *config, belay_e
  * tasks to end by themselves, cancels those that have not, and waits for them until `deadline`.
  * Waits (drains). From a foreign thread only. Calling again continues where a timed call gave up; with
  * grace 0 cancelling begins at once.
+ * Scopes of belay_scope_open_root are waited for, too. If, after the grace, for more than a quarter of a
+ * second (at most half a second) nothing is left but such scopes, without a task in them and with nobody
+ * closing them, they are closed in their openers' place, each named through the log hook with its site;
+ * a closer that comes later hears BELAY_ESTALE, one that comes just then BELAY_EALREADY. Within the grace
+ * they are only named.
  *   BELAY_OK        no task is left and none can come; the workers are parked
- *   BELAY_EBUSY     the deadline passed with tasks alive, named through the log hook and by
- *                   belay_snapshot; everything stays as it is
+ *   BELAY_EBUSY     the deadline passed with tasks alive (named through the log hook and by
+ *                   belay_snapshot) or with such scopes open (named through the log hook);
+ *                   everything stays as it is
  *   BELAY_EINVAL    NULL
  *   BELAY_ECONTEXT  called from a worker thread
  *   BELAY_ESTALE    destroyed

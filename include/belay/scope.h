@@ -43,7 +43,8 @@ BELAY_API belay_status belay_scope_open_from(belay_task *self, const belay_scope
                                              belay_scope *out, const char *site);
 
 /* Opens a scope in the executor's root, for a foreign thread, or for an object that tasks share. Any
- * thread that is not inside it may close it (exactly one does). Does not wait. Any thread.
+ * thread that is not inside it may close it (exactly one does). Does not wait. Any thread. If nobody ever
+ * does, the shutdown of the executor closes it, and says so: see belay_executor_shutdown.
  * As belay_scope_open, and BELAY_ESHUTDOWN while the executor shuts down. */
 #define belay_scope_open_root(executor, options, out)                                              \
     belay_scope_open_root_from((executor), (options), (out), BELAY_SITE)

@@ -156,10 +156,47 @@ static void abroad(void) {
     world_close(shared);
 }
 
+/* A scope that its opener closes late, about when destroy closes it in its place, or never. */
+static belay_scope left;
+
+static void nap(int64_t nanoseconds) {
+    static const uint32_t never;
+    port_futex_wait(&never, 0, belay_after(nanoseconds));
+}
+
+static void late_closer(void *arg) {
+    (void)arg;
+    nap(500 * BELAY_MILLISECOND - 1000 + (int64_t)sim_choose(3) * 1000);
+    if (sim_choose(3) == 0) {
+        (void)world_spawn(NULL, left, note, NULL, NULL);
+    }
+    belay_status status = sim_choose(4) != 0 ? belay_scope_close(NULL, left) : BELAY_ESTALE;
+    sim_check(status == BELAY_OK || status == BELAY_ECANCELED || status == BELAY_ESTALE ||
+                  status == BELAY_EALREADY,
+              "another refusal");
+}
+
+static void leftover(void) {
+    begin();
+    sim_check(belay_task_release(target) == BELAY_OK, "not released");
+    sim_check(belay_scope_open_root(shared, NULL, &left) == BELAY_OK, "not opened");
+    if (sim_choose(2) == 0) {
+        (void)world_spawn(NULL, left, note, NULL, NULL);
+    }
+    port_thread one = world_thread(late_closer, NULL, "one");
+    port_thread two = world_thread(late_closer, NULL, "two");
+    sim_check(belay_executor_destroy(shared) == BELAY_OK, "not destroyed");
+    world_check_empty();
+    port_thread_join(&one);
+    port_thread_join(&two);
+    world_check_empty();
+}
+
 static const scenario list_of_scenarios[] = {
     {"spawn_destroy", reset, spawn_destroy, 2}, {"handle_destroy", reset, handle_destroy, 2},
     {"scope_destroy", reset, scope_destroy, 2}, {"shutdown_twice", reset, shutdown_twice, 2},
     {"next_life", reset, next_life, 4},         {"abroad", reset, abroad, 4},
+    {"leftover", reset, leftover, 2},
 };
 
 __attribute__((constructor)) static void add(void) {

@@ -1,0 +1,84 @@
+/* Shutdown: the drain of the root scope, in phases: seal, wait for the grace to pass, cancel, wait for the deadline.
+ *
+ * The root counts its tasks and the scopes that were opened in it from outside. One of those that nobody ever closes would
+ * keep the root for ever, and there would be no task to name. So while it waits, shutdown looks now and then; when at two
+ * looks in a row nothing held the root but such scopes, all of them empty, it closes them in their openers' place and says
+ * so in the log. Within the grace it only says so: its openers may still use them. */
+#include <belay/observe.h>
+
+#include "owner/scope.h"
+
+#define LOOK_EVERY (250 * BELAY_MILLISECOND)
+
+static void name_stragglers(belay_executor *ex) {
+    belay_task_info infos[8];
+    size_t count = 0;
+    (void)belay_snapshot(ex, infos, 8, &count);
+    options_log(&ex->opt, BELAY_LOG_WARNING, "belay: %zu tasks are left at the end of the shutdown",
+                count);
+    for (size_t i = 0; i < count && i < 8; i++) {
+        char line[256];
+        (void)belay_task_info_text(&infos[i], line, sizeof line);
+        options_log(&ex->opt, BELAY_LOG_WARNING, "belay:   %s", line);
+    }
+}
+
+/* Waits until the root is empty. False: the deadline has passed. */
+static bool wait_for_root(belay_executor *ex, belay_time deadline, bool may_close) {
+    belay_scope h = scope_handle(ex, ex->root);
+    bool before = false;
+    bool told = false;
+    for (;;) {
+        belay_time look = belay_after(LOOK_EVERY);
+        bool last = deadline <= look;
+        if (belay_scope_wait_until(NULL, h, last ? deadline : look) == BELAY_OK) {
+            return true;
+        }
+        if (last) {
+            return false;
+        }
+        bool now = leftover_only(ex->root);
+        if (now && before && may_close) {
+            leftover_close(ex->root, deadline);
+        } else if (now && before && !told) {
+            leftover_name(ex->root);
+            told = true;
+        }
+        before = now;
+    }
+}
+
+static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time deadline) {
+    scope *root = ex->root;
+    lock_take(&root->lock);
+    (void)count_seal(root);
+    lock_release(&root->lock);
+    if (wait_for_root(ex, grace, false)) {
+        return BELAY_OK;
+    }
+    belay_cancel_reason reason = {
+        .code = BELAY_ECANCELED, .text = "shutdown", .origin = scope_handle(ex, root)};
+    (void)scope_cancel_tree(root, &reason);
+    if (wait_for_root(ex, deadline, true)) {
+        return BELAY_OK;
+    }
+    name_stragglers(ex);
+    leftover_name(root);
+    return BELAY_EBUSY;
+}
+
+belay_status belay_executor_shutdown(belay_executor *ex, belay_time grace, belay_time deadline) {
+    if (ex == NULL) {
+        return BELAY_EINVAL;
+    }
+    belay_status status = check_waiter(NULL);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    if (!guest_enter(ex)) {
+        return BELAY_ESTALE;
+    }
+    status = drain_root(ex, grace, deadline);
+    guest_leave(ex);
+    return status;
+}
