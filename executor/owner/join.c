@@ -2,7 +2,7 @@
  *
  * A joiner links a waiter into the task's ring of joiners under the task's lock, unless the task is done. The worker that
  * ends the task publishes DONE and wakes all joiners under the same lock; so a joiner either sees DONE or is woken. */
-#include "owner/scope.h"
+#include "owner/joins.h"
 
 #include "task/ref.h"
 
@@ -34,12 +34,11 @@ void joiners_wake(belay_task *t) {
     }
 }
 
-/* Waits until the task is done. Lock held at the call and at the return. */
-static wait_word wait_done(belay_task *self, belay_task *t, lock *l, int64_t deadline) {
+wait_word joins_wait(belay_task *self, belay_task *t, lock *l, int64_t deadline, bool drain) {
     wait_word result = WAIT_OK;
     while (result == WAIT_OK && state_phase(t) != PHASE_DONE) {
         waiter w;
-        waiter_init(&w, self, false);
+        waiter_init(&w, self, drain);
         joiner_add(t, &w.arm);
         lock_release(l);
         result = waiter_block(&w, deadline, WAIT_FOR_JOIN);
@@ -51,7 +50,7 @@ static wait_word wait_done(belay_task *self, belay_task *t, lock *l, int64_t dea
     return state_phase(t) == PHASE_DONE ? WAIT_OK : result;
 }
 
-static void read_outcome(belay_task *t, belay_outcome *out) {
+void joins_read(belay_task *t, belay_outcome *out) {
     ending *e = &t->v.end;
     *out = (belay_outcome){.kind = (belay_outcome_kind)e->kind,
                            .status = e->status,
@@ -65,8 +64,7 @@ static void read_outcome(belay_task *t, belay_outcome *out) {
     }
 }
 
-/* Would the caller wait for itself: is it the task, a stolen fork of it, or in a scope that the task has opened? */
-static bool would_deadlock(const belay_task *self, const belay_task *t) {
+bool joins_itself(const belay_task *self, const belay_task *t) {
     if (self == NULL) {
         return false;
     }
@@ -86,19 +84,24 @@ static bool would_deadlock(const belay_task *self, const belay_task *t) {
     return false;
 }
 
+bool joins_refused(belay_task *self) {
+    bool canceled = self != NULL && task_canceled(self);
+    if (canceled) {
+        cancel_refused(self);
+    }
+    return canceled;
+}
+
 static belay_status join_task(belay_task *self, belay_task *t, belay_time deadline,
                               belay_outcome *out) {
-    if (self != NULL &&
-        task_canceled(
-            self)) { /* also if nothing is to be waited for: a cancel is level-triggered */
-        cancel_refused(self);
+    if (joins_refused(self)) {
         return BELAY_ECANCELED;
     }
     lock *l = task_lock(t);
     lock_take(l);
-    wait_word result = wait_done(self, t, l, deadline);
+    wait_word result = joins_wait(self, t, l, deadline, false);
     if (result == WAIT_OK && out != NULL) {
-        read_outcome(t, out);
+        joins_read(t, out);
     }
     lock_release(l);
     if (result == WAIT_CANCELED) {
@@ -121,7 +124,7 @@ belay_status belay_join_until(belay_task *self, belay_task_handle task, belay_ti
     status = BELAY_ESTALE;
     belay_task *t = task_open(ex, task);
     if (t != NULL) {
-        status = would_deadlock(self, t) ? BELAY_EDEADLK : join_task(self, t, deadline, outcome);
+        status = joins_itself(self, t) ? BELAY_EDEADLK : join_task(self, t, deadline, outcome);
         task_close(ex, t);
     }
     registry_done(ex);
@@ -131,6 +134,46 @@ belay_status belay_join_until(belay_task *self, belay_task_handle task, belay_ti
 belay_status belay_join(belay_task *self, belay_task_handle task, belay_outcome *outcome) {
     return belay_join_until(self, task, BELAY_NEVER, outcome);
 }
+
+/* ---- cancelling first --------------------------------------------------------------------------------------------- */
+
+static belay_status cancel_and_join(belay_task *self, belay_executor *ex, belay_task *t,
+                                    const belay_cancel_reason *reason, belay_outcome *out) {
+    (void)task_cancel(ex, t, reason); /* EALREADY: it has been, or it has ended */
+    lock *l = task_lock(t);
+    lock_take(l);
+    (void)joins_wait(self, t, l, PORT_NEVER, true);
+    if (out != NULL) {
+        joins_read(t, out);
+    }
+    lock_release(l);
+    return joins_refused(self) ? BELAY_ECANCELED : BELAY_OK;
+}
+
+belay_status belay_cancel_and_join_from(belay_task *self, belay_task_handle task, belay_status code,
+                                        const char *text, belay_outcome *outcome,
+                                        const char *site) {
+    belay_status status = check_waiter(self);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    belay_executor *ex = registry_open(task.executor, task.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    status = BELAY_ESTALE;
+    belay_task *t = task_open(ex, task);
+    if (t != NULL) {
+        const belay_cancel_reason reason = {.code = code, .text = text, .site = site};
+        status =
+            joins_itself(self, t) ? BELAY_EDEADLK : cancel_and_join(self, ex, t, &reason, outcome);
+        task_close(ex, t);
+    }
+    registry_done(ex);
+    return status;
+}
+
+/* ---- references --------------------------------------------------------------------------------------------------- */
 
 belay_status belay_task_retain(belay_task_handle task) {
     if (port_forked()) {

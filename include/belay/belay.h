@@ -7,6 +7,7 @@
 #include <belay/executor.h>
 #include <belay/fork.h>
 #include <belay/handle.h>
+#include <belay/join.h>
 #include <belay/observe.h>
 #include <belay/scope.h>
 #include <belay/status.h>
