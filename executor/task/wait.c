@@ -13,7 +13,11 @@ const char *wait_kind_text(wait_kind kind) {
                                                  [WAIT_FOR_SYNC] = "sync of a stolen fork",
                                                  [WAIT_FOR_TURN] = "its turn",
                                                  [WAIT_FOR_START] = "its start time",
-                                                 [WAIT_FOR_CALLBACK] = "a callback's end"};
+                                                 [WAIT_FOR_CALLBACK] = "a callback's end",
+                                                 [WAIT_FOR_SEND] = "channel send",
+                                                 [WAIT_FOR_RECV] = "channel receive",
+                                                 [WAIT_FOR_ACKNOWLEDGED] = "channel join",
+                                                 [WAIT_FOR_SELECT] = "select"};
     return (unsigned)kind < WAIT_KINDS ? text[kind] : NULL;
 }
 
@@ -188,6 +192,19 @@ wait_word waiter_block(waiter *w, int64_t deadline, wait_kind kind) {
     CHECK(result == WAIT_OK || result == WAIT_TIMEDOUT || result == WAIT_CANCELED);
     set_word(word, WAIT_IDLE); /* claims need ARMED or PARKED */
     return result;
+}
+
+wait_word waiter_finish(waiter *w) {
+    atomic_u32 *word = word_of(w);
+    give_up(w, WAIT_OK);
+    wait_word result = base_of(load_acquire(word)); /* pairs with the claim */
+    set_word(word, WAIT_IDLE);                      /* as in waiter_block */
+    return result;
+}
+
+bool arm_live(const arm *a) {
+    wait_word base = base_of(load_relaxed(word_of(a->waiter))); /* relaxed: a hint */
+    return base == WAIT_ARMED || base == WAIT_PARKED;
 }
 
 uint32_t wait_park_unstarted(belay_task *t) {

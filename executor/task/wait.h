@@ -47,6 +47,10 @@ typedef enum wait_kind {
     WAIT_FOR_TURN,
     WAIT_FOR_START,
     WAIT_FOR_CALLBACK,
+    WAIT_FOR_SEND,
+    WAIT_FOR_RECV,
+    WAIT_FOR_ACKNOWLEDGED,
+    WAIT_FOR_SELECT,
     WAIT_KINDS
 } wait_kind;
 
@@ -78,6 +82,12 @@ void waiter_init(waiter *w, belay_task *self, bool drain);
 wait_word waiter_block(waiter *w, int64_t deadline, wait_kind kind);
 /* Not needed after all; the waiter was not linked anywhere, or the object's lock is held since. */
 void waiter_cancel(waiter *w);
+/* Does not wait after all, though linked: ends the wait, unless it is claimed. OK with `fired` NULL: it was not; else who
+ * claimed it has ended it (`fired` can be read once the locks of all arms were passed). As waiter_block the waiter may still be
+ * linked. */
+wait_word waiter_finish(waiter *w);
+/* Could the wait be claimed for this arm? Under the lock of the arm's object. A hint: a true answer may be outdated at once. */
+bool arm_live(const arm *a);
 /* Claims the wait for this arm. Under the lock of the arm's object. False: somebody else has. True: the caller does what the
  * wait was for (hands over an item, say) and then, still under the lock, calls arm_resume with what *parked was set to. */
 bool arm_claim(arm *a, bool *parked);

@@ -10,6 +10,7 @@
 #include <belay/join.h>
 #include <belay/observe.h>
 #include <belay/scope.h>
+#include <belay/select.h>
 #include <belay/status.h>
 #include <belay/task.h>
 #include <belay/time.h>
