@@ -48,10 +48,12 @@ const option option_table[OPTION_ROWS] = {
         .initial = 256,
         .meaning = "Unused stacks kept warm.",
         .advice =
-            "The pages of unused stacks beyond this number (and a quarter of those in use) go back "
-            "to the system, at once or within half a second, and the next user of such a stack "
-            "pays a page fault for each page it touches. Raise it if many tasks suspend and end "
-            "in waves; lower it to give memory back.",
+            "The pages of unused stacks beyond this number go back to the system, and the next "
+            "user "
+            "of such a stack pays a page fault for each page it touches. Beyond it stay warm: as "
+            "many as a quarter of the stacks in use, up to 16 stacks in the hands of each worker, "
+            "and, for half a second or so, those that were needed just now. Raise it if many tasks "
+            "suspend and end in waves; lower it to give memory back.",
     },
     {
         FIELD(max_stacks),

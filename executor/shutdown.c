@@ -31,7 +31,9 @@ static bool wait_for_root(belay_executor *ex, belay_time deadline, bool may_clos
     for (;;) {
         belay_time look = belay_after(LOOK_EVERY);
         bool last = deadline <= look;
-        if (belay_scope_wait_until(NULL, h, last ? deadline : look) == BELAY_OK) {
+        belay_status status = belay_scope_wait_until(NULL, h, last ? deadline : look);
+        if (status == BELAY_OK ||
+            status == BELAY_ESTALE) { /* stale: another has gone on to destroy it */
             return true;
         }
         if (last) {

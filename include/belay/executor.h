@@ -64,7 +64,10 @@ BELAY_API uint32_t belay_executor_workers(const belay_executor *executor);
 BELAY_API belay_status belay_executor_run(belay_executor *executor, belay_body *body, void *arg,
                                           belay_outcome *outcome);
 
-/* Gives cached memory back to the system: warm stacks, empty slabs. Returns bytes given back, about.
+/* Gives cached memory back to the system: the pages of stacks that nobody uses. Returns bytes given back,
+ * about. Records of tasks and scopes stay, at their peak (128 bytes for each task that was once alive at
+ * the same time): a stale handle, and a thread that comes late, still look at them, and free records of
+ * one page lie in the caches of several workers.
  * Does not wait. Any thread, any context. */
 BELAY_API size_t belay_executor_trim(belay_executor *executor);
 

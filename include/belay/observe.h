@@ -49,7 +49,9 @@ typedef enum belay_task_state {
 } belay_task_state;
 
 typedef struct belay_task_info {
-    belay_task_handle task; /* weak */
+    belay_task_handle task; /* weak. All zero for a task that never had a handle (spawned with NULL for
+                               it): its record's generation is not used up, so a handle made now could
+                               name the record's next task */
     belay_scope scope;
     belay_task_state state;
     bool cancel_requested;

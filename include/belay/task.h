@@ -72,7 +72,8 @@ typedef struct belay_outcome {
  *
  * scope: where the task belongs; belay_scope_current(self) or belay_executor_root(...) among others.
  * options: NULL for the defaults. out: NULL, or receives a handle that holds one reference: release it
- * with belay_task_release. Spawning without a handle is cheaper.
+ * with belay_task_release. Spawning without a handle is cheaper; such a task is listed (belay_snapshot)
+ * with an all-zero handle, until it asks for its own.
  *   BELAY_OK         accepted: the task will have exactly one outcome. In a cancelled scope: skipped.
  *   BELAY_EINVAL     body NULL, bad option, pin out of range
  *   BELAY_ESTALE     the scope is gone

@@ -161,6 +161,27 @@ static void a_drifting_part_is_moved(void **state) {
     assert_int_equal((uint32_t)word(), 2);
 }
 
+/* A scope that lives long: few are alive at a time, all begin at home, all end elsewhere; or the other way round. */
+static void drift_never_leaves_its_bits(void **state) {
+    (void)state;
+    worker *const begins[] = {home, NULL};
+    for (int way = 0; way < 2; way++) {
+        count_born(&s, HOME);
+        uint64_t start_word = word();
+        for (int64_t i = 0; i < 4 * COUNT_DRIFT + 3; i++) {
+            enter(begins[way]);
+            count_leave(begins[1 - way], &s);
+            assert_true(local() < COUNT_DRIFT && local() > -COUNT_DRIFT);
+            int64_t moved = (int64_t)(word() - start_word);
+            assert_true(moved <= COUNT_DRIFT && moved >= -COUNT_DRIFT);
+        }
+        assert_int_equal(count_read(&s), 0);
+        unbias();
+        assert_int_equal((uint32_t)word(), 0);
+        assert_true(kill_it());
+    }
+}
+
 static void born_without_a_home(void **state) {
     (void)state;
     count_born(&s, 0);
@@ -381,6 +402,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(others_change_the_word, start, stop),
         cmocka_unit_test_setup_teardown(parts_add_up, start, stop),
         cmocka_unit_test_setup_teardown(a_drifting_part_is_moved, start, stop),
+        cmocka_unit_test_setup_teardown(drift_never_leaves_its_bits, start, stop),
         cmocka_unit_test_setup_teardown(born_without_a_home, start, stop),
         cmocka_unit_test_setup_teardown(wrong_generations_are_stale, start, stop),
         cmocka_unit_test_setup_teardown(sealed_lets_nobody_in, start, stop),

@@ -124,6 +124,28 @@ static void shutdown_twice(void) {
     world_close(shared);
 }
 
+static tally destroyed;
+
+static void destroyer(void *arg) {
+    (void)arg;
+    belay_status status = belay_executor_destroy(shared);
+    sim_check(status == BELAY_OK || status == BELAY_EALREADY, "another refusal");
+    tally_add(&destroyed, status == BELAY_OK);
+}
+
+/* One of two that destroy does it. */
+static void destroy_twice(void) {
+    begin();
+    tally_reset(&destroyed);
+    sim_check(world_spawn(NULL, root, sleep_on, NULL, NULL) == BELAY_OK, "refused");
+    port_thread one = world_thread(destroyer, NULL, "one");
+    port_thread two = world_thread(destroyer, NULL, "two");
+    port_thread_join(&one);
+    port_thread_join(&two);
+    sim_check(tally_read(&destroyed) == 1, "not destroyed once");
+    world_check_empty();
+}
+
 /* The entry in the table is used again while a guest of the last life looks at it. */
 static void next_life(void) {
     begin();
@@ -200,7 +222,7 @@ static const scenario list_of_scenarios[] = {
     {"spawn_destroy", reset, spawn_destroy, 2}, {"handle_destroy", reset, handle_destroy, 2},
     {"scope_destroy", reset, scope_destroy, 2}, {"shutdown_twice", reset, shutdown_twice, 2},
     {"next_life", reset, next_life, 4},         {"abroad", reset, abroad, 4},
-    {"leftover", reset, leftover, 2},
+    {"leftover", reset, leftover, 2},           {"destroy_twice", reset, destroy_twice, 4},
 };
 
 __attribute__((constructor)) static void add(void) {
