@@ -118,12 +118,14 @@ static inline bool is_current(const belay_task *self) {
     worker *w = worker_current();
     return w != NULL && load_relaxed(&w->task) == self; /* relaxed: own word */
 }
-/* And may it wait: is it not in a callback? */
-static inline bool is_running(const belay_task *self) {
-    worker *w = worker_current();
+/* And may it wait: is it not in a callback? w: the calling thread's worker. */
+static inline bool runs_on(worker *w, const belay_task *self) {
     /* relaxed: own words */
     return w != NULL && load_relaxed(&w->task) == self && load_relaxed(&w->callbacks) == 0 &&
            state_phase(self) == PHASE_RUNNING;
+}
+static inline bool is_running(const belay_task *self) {
+    return runs_on(worker_current(), self);
 }
 
 /* Around a call into the program in which nothing may wait: drop hooks, callbacks. */

@@ -12,41 +12,23 @@
 
 /* ---- giving way ----------------------------------------------------------------------------------------------------- */
 
-static void post_requeue(worker *w, void *arg) {
-    belay_task *t = arg;
-    if (likely(load_relaxed(&t->pin) == 0)) { /* relaxed: constant */
-        worker_push(w, &t->run);
-    } else {
-        task_submit(w->sched, t);
-    }
-}
-
 void task_give_way(belay_task *t) {
-    worker *w = worker_current();
-    runnable *next = worker_poll(w);
-    if (next == NULL) {
-        return; /* nobody else wants the worker */
-    }
-    fiber *f = load_relaxed(&w->fiber); /* relaxed: own words */
-    store_release(&t->home, &f->home);  /* pairs with the resumer's acquire */
-    count_own(&w->count, COUNT_YIELDS, 1);
-    state_suspend(t, WAIT_FOR_TURN);
-    fiber_suspend_for(w, next, post_requeue, t);
-    state_resume(t);
+    fiber_give_way(worker_current(), t);
 }
 
 belay_status belay_yield(belay_task *self) {
+    worker *w = worker_current();
     if (unlikely(port_forked())) {
         return BELAY_ECHILD;
     }
-    if (unlikely(self == NULL || !is_running(self))) {
+    if (unlikely(self == NULL || !runs_on(w, self))) {
         return BELAY_ECONTEXT;
     }
     if (unlikely(task_canceled(self))) {
         cancel_refused(self);
         return BELAY_ECANCELED;
     }
-    task_give_way(self);
+    fiber_give_way(w, self);
     return BELAY_OK;
 }
 

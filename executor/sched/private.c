@@ -53,11 +53,20 @@ static runnable *handoff_pop(worker *w, runnable **late) {
     return r;
 }
 
+/* What hangs on a runnable: its line, and the next. By the time the batch comes to it, it is there. */
+static void prefetch_record(const runnable *r) {
+    __builtin_prefetch(r, 1);
+    __builtin_prefetch(r + 64 / sizeof *r, 1);
+}
+
 runnable *private_refill(worker *w) {
     runnable *claimed[RUNQ_CLAIM];
     uint32_t n = runq_claim(&w->queue, claimed);
     if (n == 0) {
         return NULL;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        prefetch_record(claimed[i]);
     }
     if (n > 1) {
         enter(w);
@@ -87,6 +96,40 @@ runnable *private_take_slow(worker *w) {
     return r != NULL ? r : private_refill(w);
 }
 
+/* Last in the batch, which has room. */
+static void append(worker *w, runnable *const *add, uint32_t n) {
+    enter(w);
+    uint32_t end = load_relaxed(&w->batch_end); /* relaxed: ours inside the section */
+    for (uint32_t i = 0; i < n; i++) {
+        store_relaxed(&w->batch[(end + i) % RUNQ_CLAIM], add[i]);
+    }
+    store_relaxed(&w->batch_end, end + n);
+    section_leave(w);
+}
+
+/* The whole queue, which is short, becomes part of the batch. */
+static void bring_in(worker *w) {
+    runnable *claimed[RUNQ_CLAIM];
+    uint32_t n = runq_claim_all(&w->queue, claimed);
+    append(w, claimed, n);
+}
+
+void worker_requeue(worker *w, runnable *r) {
+    /* relaxed, all: own words, or hints; `idle` is read again after the fence in sched_notify_worker */
+    uint32_t hidden = load_relaxed(&w->batch_end) - load_relaxed(&w->batch_next);
+    bool hide = load_relaxed(&w->sched->idle) == 0;
+    if (!hide || hidden + runq_size(&w->queue) >= RUNQ_CLAIM) {
+        worker_push(w, r);
+        return;
+    }
+    if (runq_size(&w->queue) != 0) {
+        bring_in(w);
+    }
+    port_tsan_release(r);
+    append(w, &r, 1);
+    sched_notify_worker(w->sched);
+}
+
 void worker_handoff(worker *w, runnable *r) {
     port_tsan_release(r);
     enter(w);
@@ -109,7 +152,7 @@ static uint32_t raid_take(worker *victim, runnable *out[RUNQ_CLAIM]) {
     uint32_t end = load_relaxed(&victim->batch_end);
     uint32_t n = (end - next + 1) / 2;
     for (uint32_t i = 0; i < n; i++) {
-        out[i] = load_relaxed(&victim->batch[next + i]);
+        out[i] = load_relaxed(&victim->batch[(next + i) % RUNQ_CLAIM]);
     }
     store_relaxed(&victim->batch_next, next + n);
     runnable *handoff = load_relaxed(&victim->handoff);

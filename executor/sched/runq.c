@@ -62,15 +62,15 @@ bool runq_push_full(runq *q, runnable *r) {
     return runq_push(q, r);
 }
 
-/* Takes half of the entries, at least one, at most `most`; none if somebody else moved the head. */
-static uint32_t take(runq *q, runnable **out, uint32_t most) {
+/* Takes one of `share` parts of the entries, at least one, at most `most`; none if somebody else moved the head. */
+static inline uint32_t take(runq *q, runnable **out, uint32_t most, uint32_t share) {
     uint64_t head = load_acquire(&q->head); /* pairs with other takers' swaps */
     uint64_t tail = load_acquire(&q->tail); /* pairs with runq_push: entries below are visible */
     if (head >= tail) {
         return 0;
     }
-    uint64_t half = (tail - head + 1) / 2;
-    uint32_t n = half < most ? (uint32_t)half : most;
+    uint64_t part = (tail - head + share - 1) / share;
+    uint32_t n = part < most ? (uint32_t)part : most;
     /* acquire, and after tail: pairs with grow, see the header */
     runq_ring *ring = load_acquire(&q->ring);
     for (uint32_t i = 0; i < n; i++) {
@@ -81,9 +81,9 @@ static uint32_t take(runq *q, runnable **out, uint32_t most) {
     return cas_acq_rel(&q->head, &head, head + n) ? n : 0;
 }
 
-uint32_t runq_claim(runq *q, runnable *out[RUNQ_CLAIM]) {
+static inline uint32_t claim(runq *q, runnable **out, uint32_t share) {
     while (runq_size(q) != 0) {
-        uint32_t n = take(q, out, RUNQ_CLAIM);
+        uint32_t n = take(q, out, RUNQ_CLAIM, share);
         if (n != 0) {
             return n;
         }
@@ -91,6 +91,14 @@ uint32_t runq_claim(runq *q, runnable *out[RUNQ_CLAIM]) {
     return 0;
 }
 
+uint32_t runq_claim(runq *q, runnable *out[RUNQ_CLAIM]) {
+    return claim(q, out, 2);
+}
+
+uint32_t runq_claim_all(runq *q, runnable *out[RUNQ_CLAIM]) {
+    return claim(q, out, 1);
+}
+
 uint32_t runq_steal(runq *q, runnable *out[RUNQ_STEAL]) {
-    return take(q, out, RUNQ_STEAL);
+    return take(q, out, RUNQ_STEAL, 2);
 }

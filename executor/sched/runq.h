@@ -56,6 +56,13 @@ static inline bool runq_push(runq *q, runnable *r) {
 }
 /* Owner only: claims a run, at most half (but at least one) and at most RUNQ_CLAIM, into out. */
 uint32_t runq_claim(runq *q, runnable *out[RUNQ_CLAIM]);
+/* The same without "at most half": for when nobody else is looking for work. */
+uint32_t runq_claim_all(runq *q, runnable *out[RUNQ_CLAIM]);
+/* Owner only: takers can only make it emptier. */
+static inline bool runq_seems_empty(const runq *q) {
+    return load_relaxed(&q->head) ==
+           load_relaxed(&q->tail); /* relaxed: what it holds is not read */
+}
 /* Any thread: takes half, at least one, at most RUNQ_STEAL, into out. 0: empty or lost a race. */
 uint32_t runq_steal(runq *q, runnable *out[RUNQ_STEAL]);
 /* Any thread: a hint unless a fence orders it. */

@@ -6,8 +6,6 @@
 #include "sched/private.h"
 #include "sched/sched.h"
 
-enum { LOOK_OUTSIDE = 61 };
-
 static runnable *pinned_take(worker *w) {
     runnable *r = load_relaxed(&w->pinned_first); /* relaxed: the owner's list */
     if (r != NULL) {
@@ -56,6 +54,20 @@ runnable *worker_poll(worker *w) {
     }
     runnable *r = take_own(w, tick);
     if (unlikely(r == NULL)) {
+        look_outside(w);
+        r = take_own(w, tick);
+    }
+    return r;
+}
+
+runnable *worker_poll_briefly(worker *w) {
+    uint32_t tick = load_relaxed(&w->tick) + 1; /* relaxed: own word */
+    store_relaxed(&w->tick, tick);
+    if (unlikely(tick > LOOK_OUTSIDE)) {
+        look_outside(w);
+    }
+    runnable *r = take_own(w, tick);
+    if (r == NULL && unlikely(!inbox_empty(w) || !inject_empty(w->sched))) {
         look_outside(w);
         r = take_own(w, tick);
     }

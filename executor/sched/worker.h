@@ -122,7 +122,9 @@ void worker_push_pinned(worker *w, runnable *r);
 
 /* The next runnable of the worker's own, or from the outside, without searching. NULL: none at hand. */
 runnable *worker_poll(worker *w);
-/* The same, but searches, and parks when there is nothing. NULL: the executor stops. Waits. */
+/* For a caller who has something to go on with: looks at timers only every so many calls. */
+runnable *worker_poll_briefly(worker *w);
+/* worker_poll, but searches, and parks when there is nothing. NULL: the executor stops. Waits. */
 runnable *worker_next(worker *w);
 
 /* Takes hidden work (half of the batch, or the hand-off slot) of another worker. Any worker's thread. Returns how

@@ -1,7 +1,10 @@
 /* See task/fiber.h. */
 #include "task/fiber.h"
 
+#include "sched/private.h"
+
 #include "task/state.h"
+#include "task/wait.h"
 
 enum { SPARES = 16, SPARES_AT_ONCE = 8, STARVED_NAP = 1000000 };
 
@@ -131,20 +134,38 @@ void fiber_drop_spares(worker *w) {
 
 /* ---- switching ------------------------------------------------------------------------------------------ */
 
+/* A task that has given way: to the end of the line. */
+static void post_requeue(worker *w, void *arg) {
+    belay_task *t = arg;
+    if (likely(load_relaxed(&t->pin) == 0)) { /* relaxed: constant */
+        worker_requeue(w, &t->run);
+    } else {
+        task_submit(w->sched, t);
+    }
+}
+
+/* Stands for private_swapped, without a call. */
+static void post_swapped(worker *w, void *arg) {
+    (void)arg;
+    private_swapped(w);
+}
+
 /* The first thing on every stack that was switched to. */
-static void arrived(void) {
+static inline void arrived(void) {
     worker *w = worker_current();
     port_tsan_acquire(w); /* of what the thread did before its first task: see fiber_run_worker */
     worker_post *post = load_relaxed(&w->post); /* relaxed: own word */
     void *arg = load_relaxed(&w->post_arg);
-    store_relaxed(&w->post, NULL);
-    if (post != NULL) {
+    if (likely(post == post_swapped)) {
+        private_swapped(w);
+    } else if (post != NULL) {
         post(w, arg);
     }
 }
 
 /* Continues `to`; returns when somebody continues `from`. */
-static void switch_to(worker *w, fiber *from, fiber *to, worker_post *post, void *arg, bool last) {
+static inline void switch_to(worker *w, fiber *from, fiber *to, worker_post *post, void *arg,
+                             bool last) {
     store_relaxed(&w->post, post); /* relaxed, here and below: own words */
     store_relaxed(&w->post_arg, arg);
     store_relaxed(&w->fiber, to);
@@ -173,18 +194,12 @@ static bool is_suspended(const belay_task *t) {
     return state_phase(t) == PHASE_SUSPENDED;
 }
 
-void fiber_suspend(worker_post *post, void *arg) {
-    worker *w = worker_current();
-    fiber_suspend_for(w, worker_poll(w), post, arg);
-}
-
-void fiber_suspend_for(worker *w, runnable *r, worker_post *post, void *arg) {
-    sched *s = w->sched;
-    runnable *own = &load_relaxed(&w->task)->run; /* relaxed: own words */
-    fiber *self = load_relaxed(&w->fiber);
-    fork_deque *deque = load_relaxed(&self->deque);
+/* Leaves the task, and its fiber, for r; NULL: for what the loop finds. */
+static inline void leave(worker *w, belay_task *t, fiber *self, runnable *r, worker_post *post,
+                         void *arg) {
+    fork_deque *deque = load_relaxed(&self->deque); /* relaxed: own words */
     if (unlikely(deque != NULL)) {
-        forks_suspend(deque, s);
+        forks_suspend(deque, w->sched);
     }
     fiber *to;
     if (r != NULL && is_suspended(task_of(r))) {
@@ -195,11 +210,55 @@ void fiber_suspend_for(worker *w, runnable *r, worker_post *post, void *arg) {
         to = spare_pop(w);
         CHECK(to != NULL); /* no task is started without a spare in hand */
     }
-    port_tsan_release(own);
+    port_tsan_release(&t->run);
     switch_to(w, self, to, post, arg, false);
-    port_tsan_acquire(own);
+    port_tsan_acquire(&t->run);
     if (unlikely(deque != NULL)) {
-        forks_resume(deque, s);
+        forks_resume(deque, worker_current()->sched);
+    }
+}
+
+void fiber_suspend(belay_task *t, worker_post *post, void *arg) {
+    worker *w = worker_current();
+    leave(w, t, load_relaxed(&w->fiber), worker_poll_inline(w), post, arg); /* relaxed: own word */
+}
+
+/* Among tasks of this worker that give way, or were woken before, in turn. False: not that case, nothing was done. */
+static inline bool give_way_quick(worker *w, belay_task *t, fiber *self) {
+    /* relaxed: own words; constant */
+    if (unlikely(load_relaxed(&self->deque) != NULL || load_relaxed(&t->pin) != 0)) {
+        return false;
+    }
+    port_tsan_release(&t->run);
+    runnable *r = private_swap(w, &t->run);
+    if (unlikely(r == NULL)) {
+        return false;
+    }
+    store_release(&t->home, &self->home); /* pairs with the resumer's acquire */
+    count_own(&w->count, COUNT_YIELDS, 1);
+    state_suspend(t, WAIT_FOR_TURN);
+    if (likely(is_suspended(task_of(r)))) {
+        switch_to(w, self, take_up(w, task_of(r)), post_swapped, NULL, false);
+        port_tsan_acquire(&t->run);
+    } else {
+        leave(w, t, self, r, post_swapped, NULL);
+    }
+    state_resume(t);
+    return true;
+}
+
+void fiber_give_way(worker *w, belay_task *t) {
+    fiber *self = load_relaxed(&w->fiber); /* relaxed: own words */
+    if (likely(give_way_quick(w, t, self))) {
+        return;
+    }
+    runnable *next = worker_poll_briefly(w);
+    if (next != NULL) {                       /* else nobody wants the worker */
+        store_release(&t->home, &self->home); /* pairs with the resumer's acquire */
+        count_own(&w->count, COUNT_YIELDS, 1);
+        state_suspend(t, WAIT_FOR_TURN);
+        leave(w, t, self, next, post_requeue, t);
+        state_resume(t);
     }
 }
 
@@ -216,7 +275,8 @@ static runnable *next_runnable(worker *w) {
         store_relaxed(&w->picked, NULL);
         return r;
     }
-    return worker_next(w);
+    r = worker_poll_inline(w);
+    return likely(r != NULL) ? r : worker_next(w);
 }
 
 /* A build with a fiber per task: the loop moves to a fresh fiber, which runs the task. */

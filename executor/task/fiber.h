@@ -52,11 +52,11 @@ void fiber_drop_spares(worker *w);
 /* Enters the worker loop from the thread's own stack; returns when the scheduler stops. */
 void fiber_run_worker(worker *w);
 
-/* Leaves the running task's fiber and runs something else; post(worker, arg) is called as soon as the fiber is left, on
- * another stack, by the same thread. Returns when the task is resumed. The task has been set SUSPENDED. */
-void fiber_suspend(worker_post *post, void *arg);
-/* The same, with the runnable that the worker goes on with already taken; NULL: none. */
-void fiber_suspend_for(worker *w, runnable *next, worker_post *post, void *arg);
+/* Leaves the fiber of t, the running task, and runs something else; post(worker, arg) is called as soon as the fiber is
+ * left, on another stack, by the same thread. Returns when the task is resumed. The task has been set SUSPENDED. */
+void fiber_suspend(belay_task *t, worker_post *post, void *arg);
+/* Puts the running task t last in line, and runs others first, if there are any; sets its state. */
+void fiber_give_way(worker *w, belay_task *t);
 
 /* Starts a task on the loop's stack: implemented by owner/run.c. */
 void task_run(worker *w, belay_task *t, fiber *f);

@@ -146,7 +146,7 @@ static void block_task(waiter *w, belay_task *t, int64_t deadline, wait_kind kin
     count_own(&here->count, COUNT_SUSPENSIONS, 1);
     store_release(&t->home, &f->home); /* pairs with readers of home after a claim */
     state_suspend(t, kind);
-    fiber_suspend(park_task, t);
+    fiber_suspend(t, park_task, t);
     state_resume(t);
     /* relaxed: our claimer's release was acquired with the runnable; the word changes no more */
     if (deadline != PORT_NEVER && base_of(load_relaxed(&t->wait)) != WAIT_TIMEDOUT) {

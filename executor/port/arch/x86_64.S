@@ -10,9 +10,11 @@
  * has not run yet has the same frame, with entry in r12, arg in rbx, and context_begin to continue
  * at.
  *
- * It continues by a jump and not by `ret`: the processor's return predictor would be wrong about
- * every switch, its indirect predictor seldom is. notrack, because what follows a call is no branch
- * target under IBT. Shadow stacks are not supported, and the note below does not claim them.
+ * It continues by `ret` and not by a jump: a jump would leave the call's entry in the processor's
+ * return predictor, which would then be wrong about every return that follows on the way up. With
+ * `ret` it is right whenever the one who left and the one who is continued were switched at the same
+ * place, as two tasks that yield are. Shadow stacks are not supported, and the note below does not
+ * claim them.
  *
  * The control words are written only when they differ, and the exception flags in mxcsr do not
  * count: the ABI does not preserve them over a call, and writing a changed mxcsr costs a hundred
@@ -92,10 +94,7 @@ port_context_parked:
     popq %rbp
     .cfi_adjust_cfa_offset -8
     .cfi_restore %rbp
-    popq %rcx
-    .cfi_adjust_cfa_offset -8
-    .cfi_register %rip, %rcx
-    notrack jmp *%rcx
+    ret
     .cfi_restore_state
 2:
     ldmxcsr (%rsp)

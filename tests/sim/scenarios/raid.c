@@ -2,18 +2,22 @@
  * by the owner or by the one who raids it. */
 #include "scenario.h"
 
+#include "sched/private.h"
+
 enum { ITEMS = 12 };
 
 static bench world;
 static runnable items[ITEMS];
 static atomic_u32 had[ITEMS];
 static atomic_u32 closed;
+static atomic_u32 in_use; /* 0, or 1 + the item whose stack the owner is on */
 
 static void reset(void) {
     for (uint32_t i = 0; i < ITEMS; i++) {
         store_relaxed(&had[i], 0u); /* relaxed, both: outside a run */
     }
     store_relaxed(&closed, 0u);
+    store_relaxed(&in_use, 0u);
 }
 
 static void take(const runnable *r) {
@@ -36,6 +40,8 @@ static void raid(void *arg) {
         runnable *got[RUNQ_CLAIM];
         uint32_t n = worker_raid(&world.sched->workers[0], got);
         for (uint32_t i = 0; i < n; i++) {
+            /* relaxed: the section's end, which the raider has waited for, comes after the store */
+            sim_check(load_relaxed(&in_use) != (uint32_t)(got[i] - items) + 1, "had while in use");
             take(got[i]);
         }
     }
@@ -106,10 +112,35 @@ static void handoff(void) {
     end(w, 1, thread);
 }
 
+/* Tasks that give way in turn: none is had by a raider while its stack is still in use. */
+static void swap(void) {
+    port_thread thread[1];
+    worker *w = begin(1, thread);
+    for (uint32_t i = 1; i < ITEMS; i++) {
+        worker_requeue(w, &items[i]);
+    }
+    runnable *running = &items[0];
+    for (uint32_t i = 0; i < 2 * ITEMS; i++) {
+        store_relaxed(&in_use, (uint32_t)(running - items) +
+                                   1); /* relaxed, both: looked at by the raider only */
+        runnable *next =
+            private_swap(w, running); /* after it has the item, which is later than the section */
+        if (next != NULL) {
+            store_relaxed(&in_use, 0u);
+            private_swapped(w);
+            running = next;
+        }
+    }
+    store_relaxed(&in_use, 0u);
+    worker_requeue(w, running);
+    end(w, 1, thread);
+}
+
 static const scenario list_of_scenarios[] = {
     {"batch_one", reset, batch_one, 1},
     {"batch_two", reset, batch_two, 1},
     {"handoff", reset, handoff, 1},
+    {"swap", reset, swap, 1},
 };
 
 __attribute__((constructor)) static void add(void) {
