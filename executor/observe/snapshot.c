@@ -57,7 +57,7 @@ static bool read_task(const belay_executor *ex, const belay_task *t, const scope
     out->task = (word & STATE_HANDLE) != 0 ? task_handle(ex, t) : (belay_task_handle){0};
     out->scope = scope_handle(ex, s);
     out->state = state_of(t, word);
-    out->cancel_requested = (load_relaxed(&t->cancel) | load_relaxed(&s->cancel)) != 0;
+    out->cancel_requested = (load_relaxed(&t->cancel) & WORD_RAW) != 0 || scope_canceled(s);
     out->name = load_relaxed(&t->name);
     out->site = load_relaxed(&t->site);
     out->waiting_on = waiting_on(out->state, word);

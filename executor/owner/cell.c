@@ -52,7 +52,7 @@ static void retire(cell *c) {
 }
 
 /* Retired, under no lock. */
-static void finish(belay_executor *ex, cell *c) {
+void cell_end(belay_executor *ex, cell *c) {
     belay_drop *drop = c->drop;
     void *arg = c->arg;
     cell_discard(ex, c);
@@ -68,7 +68,7 @@ static void run(belay_executor *ex, lock *l, cell *c, cell_call *call, void *con
     lock_take(l);
     retire(c);
     lock_release(l);
-    finish(ex, c);
+    cell_end(ex, c);
 }
 
 static cell *pick(list *cells, uint16_t flags, bool backward) {
@@ -112,10 +112,19 @@ void cells_drop(belay_executor *ex, uint32_t stripe, list *cells) {
         cell *c = list_entry(cells->next, cell, link);
         retire(c);
         lock_release(l);
-        finish(ex, c);
+        cell_end(ex, c);
         lock_take(l);
     }
     lock_release(l);
+}
+
+cell *cell_pop_last(list *cells) {
+    if (list_empty(cells)) {
+        return NULL;
+    }
+    cell *c = list_entry(cells->prev, cell, link);
+    retire(c);
+    return c;
 }
 
 /* ---- by handle ---------------------------------------------------------------------------------------------------------- */
@@ -187,7 +196,7 @@ static belay_status remove_from(belay_executor *ex, belay_task *self, cell_kind 
     }
     retire(c);
     lock_release(l);
-    finish(ex, c);
+    cell_end(ex, c);
     return BELAY_OK;
 }
 
@@ -200,6 +209,35 @@ belay_status cell_remove(belay_task *self, cell_kind kind, belay_registration r,
         return BELAY_ESTALE;
     }
     belay_status status = remove_from(ex, self, kind, r, wait);
+    registry_done(ex);
+    return status;
+}
+
+belay_status cell_take(cell_kind kind, belay_registration r, void **arg) {
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex = registry_open(r.executor, r.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    lock *l;
+    cell *c = find(ex, kind, r.generation, r.slot, &l);
+    belay_status status = c == NULL                  ? BELAY_ESTALE
+                          : c->state == CELL_RUNNING ? BELAY_EALREADY
+                                                     : BELAY_OK;
+    if (status == BELAY_OK) {
+        retire(c);
+    }
+    if (c != NULL) {
+        lock_release(l);
+    }
+    if (status == BELAY_OK) {
+        if (arg != NULL) {
+            *arg = c->arg;
+        }
+        cell_discard(ex, c);
+    }
     registry_done(ex);
     return status;
 }

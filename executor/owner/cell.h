@@ -21,7 +21,7 @@
 typedef enum cell_state { CELL_FREE = 0, CELL_ARMED, CELL_RUNNING } cell_state;
 
 /* What a cell is for: handles of one kind do not remove cells of another. */
-typedef enum cell_kind { CELL_ON_CANCEL = 1, CELL_ON_DONE, CELL_RESOURCE } cell_kind;
+typedef enum cell_kind { CELL_ON_CANCEL = 1, CELL_ON_DONE, CELL_RESOURCE, CELL_DEFER } cell_kind;
 
 typedef struct cell {
     list link;                   /* in the object's list while ARMED */
@@ -34,8 +34,11 @@ typedef struct cell {
     uint32_t runner;             /* RUNNING: the thread that makes the call */
     void (*function)(void);      /* of the kind's type */
     void *arg;
-    belay_drop *drop; /* NULL, or called with arg once the registration has ended */
-    list removers;    /* RUNNING: arms of those who wait for its end */
+    belay_drop *drop;   /* NULL, or called with arg once the registration has ended */
+    list removers;      /* RUNNING: arms of those who wait for its end */
+    belay_scope target; /* of a link between tokens: the scope to cancel */
+    const char *site;   /* of a deferred call */
+    struct cell *below; /* of a task's deferred call: the one deferred before */
     slab_link free;
 } cell;
 
@@ -62,6 +65,13 @@ void cells_run(belay_executor *ex, uint32_t stripe, list *cells, uint16_t flags,
                cell_call *call, void *context);
 /* Takes them all out without a call. */
 void cells_drop(belay_executor *ex, uint32_t stripe, list *cells);
+
+/* Under the stripe's lock: the last one of the list, its registration ended. NULL: none. Then, without the lock, cell_end. */
+cell *cell_pop_last(list *cells);
+/* The cell is the caller's: frees it and calls its drop hook. */
+void cell_end(belay_executor *ex, cell *c);
+/* Removes without calling the drop hook; its arg goes to *arg (which may be NULL). BELAY_OK, BELAY_ESTALE, BELAY_EALREADY. */
+belay_status cell_take(cell_kind kind, belay_registration r, void **arg);
 
 /* Removes by handle. wait: while it runs elsewhere, wait for its end (drains). BELAY_OK: it will not run and has not;
  * BELAY_EALREADY: it runs, or ran while we waited; BELAY_ESTALE: it was gone; BELAY_ECONTEXT: would have to wait and may not. */

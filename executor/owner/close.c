@@ -50,14 +50,14 @@ static wait_word drain_scope(belay_task *self, scope *s, int64_t deadline) {
 
 /* Under the lock, or nobody else is left. */
 static belay_status verdict(const scope *s) {
-    if (load_relaxed(&s->cancel) == 0) { /* relaxed: under the lock */
+    if (!scope_canceled(s)) {
         return s->policy == BELAY_FAIL_FAST ? s->failure : BELAY_OK;
     }
-    bool failed = s->failure != BELAY_OK && s->reason.code == s->failure;
+    bool failed = s->failure != BELAY_OK && s->reason[CANCEL_HARD].code == s->failure;
     if (load_relaxed(&s->noticed) == 0 && !failed) { /* relaxed: set before the members left */
         return BELAY_OK;
     }
-    return s->inherited ? BELAY_ECANCELED : s->reason.code;
+    return s->inherited[CANCEL_HARD] ? BELAY_ECANCELED : s->reason[CANCEL_HARD].code;
 }
 
 /* ---- closing ---------------------------------------------------------------------------------------------------------- */
@@ -65,6 +65,9 @@ static belay_status verdict(const scope *s) {
 /* May the caller close this scope? */
 static belay_status check_closer(belay_task *self, const scope *s) {
     belay_task *opener = load_relaxed(&s->opener); /* relaxed: constant while open */
+    if (s->kind != SCOPE_PLAIN) {
+        return self != NULL && task_inside(self, s) ? BELAY_EDEADLK : BELAY_EINVAL;
+    }
     if (s == s->executor->root) {
         return self != NULL && worker_in(s->executor) != NULL ? BELAY_EDEADLK : BELAY_EINVAL;
     }
@@ -105,6 +108,7 @@ static void detach(belay_task *self, scope *s) {
     lock_release(&parent->lock);
     if (load_relaxed(&s->opener) != NULL) { /* relaxed: constant while open */
         leave_inner(self, s);
+        shield_leave(s, self);
     }
 }
 
@@ -117,9 +121,11 @@ static belay_status finish(belay_task *self, scope *s) {
     do {
         (void)drain_scope(self, s, PORT_NEVER);
     } while (!count_kill(s));
-    CHECK(list_empty(&s->waiters) && list_empty(&s->children));
+    CHECK(list_empty(&s->waiters) && list_empty(&s->children) && list_empty(&s->cleanup));
     belay_status result = verdict(s);
     lock_release(&s->lock);
+    token_unlink(s->follows);
+    token_end(s);
     if (count_generation(s) != UINT32_MAX) { /* a slot whose generations are used up is retired */
         slot_give(ex, worker_in(ex), SLOT_SCOPE, s);
     }
@@ -129,15 +135,28 @@ static belay_status finish(belay_task *self, scope *s) {
     return result;
 }
 
+/* Everybody has ended, and what was deferred has been done. What is done there may bring new tasks, and they new deferred calls. The lock
+ * is held at the call and at the return. */
+static wait_word drain_and_clean(belay_task *self, scope *s, int64_t deadline) {
+    wait_word result;
+    while ((result = drain_scope(self, s, deadline)) == WAIT_OK && cleanup_wanted(s)) {
+        lock_release(&s->lock);
+        cleanup_run_scope(self, s);
+        lock_take(&s->lock);
+    }
+    return result;
+}
+
 belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline) {
     lock_take(&s->lock);
-    if (drain_scope(self, s, deadline) != WAIT_OK) {
+    if (drain_and_clean(self, s, deadline) != WAIT_OK) {
         s->closing = false;
         lock_release(&s->lock);
         return BELAY_EBUSY;
     }
     s->ended = true;
     deadline_disarm(s); /* if it fires now it has pinned the scope, and finish waits for it */
+    shield_disarm(s);   /* the same */
     lock_release(&s->lock);
     detach(self, s);
     return finish(self, s);
@@ -173,22 +192,30 @@ belay_status belay_scope_close(belay_task *self, belay_scope h) {
     return belay_scope_close_until(self, h, BELAY_NEVER);
 }
 
-void scope_close_left(belay_task *t) {
-    scope *owner = load_relaxed(&t->scope); /* relaxed: own, all */
-    scope *s = load_relaxed(&t->inner);
-    if (s == owner) {
+void scope_close_above(belay_task *t, const scope *base) {
+    scope *s = load_relaxed(&t->inner); /* relaxed: own, all */
+    if (s == base) {
         return;
     }
     const char *name = load_relaxed(&t->name);
     options_log(&s->executor->opt, BELAY_LOG_WARNING,
                 "belay: task %s (%s) returned with open scopes", name != NULL ? name : "-",
                 load_relaxed(&t->site));
-    while ((s = load_relaxed(&t->inner)) != owner) {
+    while ((s = load_relaxed(&t->inner)) != base) {
         belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "its opener returned"};
         (void)scope_cancel_tree(s, &reason);
         (void)begin(s);
         (void)scope_close_begun(t, s, PORT_NEVER);
     }
+}
+
+void scope_close_left(belay_task *t) {
+    scope_close_above(t, load_relaxed(&t->scope)); /* relaxed: own */
+}
+
+void cleanup_scope_close(belay_task *self, scope *s) {
+    (void)begin(s);
+    (void)scope_close_begun(self, s, PORT_NEVER);
 }
 
 /* ---- waiting without closing --------------------------------------------------------------------------------------------- */
@@ -208,6 +235,14 @@ static belay_status wait_scope(belay_task *self, scope *s, uint32_t generation, 
         return BELAY_ECANCELED;
     }
     return !alive ? BELAY_ESTALE : result == WAIT_OK ? BELAY_OK : BELAY_ETIMEDOUT;
+}
+
+void scope_drain_shared(belay_task *self, scope *s, uint32_t generation) {
+    lock_take(&s->lock);
+    while (count_is(s, generation) && count_watch(s)) {
+        (void)wait_for_zero(self, s, PORT_NEVER, true);
+    }
+    lock_release(&s->lock);
 }
 
 belay_status belay_scope_wait_until(belay_task *self, belay_scope h, belay_time deadline) {

@@ -167,11 +167,15 @@ static void wake_waiters(scope *s) {
  * whoever brings it to zero comes here. */
 void scope_drained(scope *s) {
     lock_take(&s->lock);
-    if ((load_acquire(&s->word) & (COUNT_MASK | DEAD)) ==
-        0) { /* pairs with count_born, and with leaving */
+    bool zero = (load_acquire(&s->word) & (COUNT_MASK | DEAD)) == 0; /* pairs with count_born, and with leaving */
+    if (zero) {
         wake_waiters(s);
     }
+    bool over = zero && owner_ends(s);
     lock_release(&s->lock);
+    if (over) {
+        owner_end(s);
+    }
 }
 
 uint64_t count_read(scope *s) {

@@ -6,6 +6,8 @@
  * scope has ended, or finds it set and leaves the scope alone. After that the close is the ordinary one: a task that came
  * in at the last moment, and a pin, are waited for.
  *
+ * An owner or a source that nobody has released is pinned instead, and loses all its references at once: then it ends by itself.
+ *
  * No log hook is called under a lock: the names are copied. */
 #include <stdio.h>
 
@@ -27,7 +29,7 @@ static bool is_outsider(const scope *s) {
 /* Under the parent's lock. */
 static bool is_left(scope *s) {
     lock_take(&s->lock);
-    bool left = !s->closing && count_read(s) == 0;
+    bool left = !s->closing && !s->reap && count_read(s) == 0;
     lock_release(&s->lock);
     return left;
 }
@@ -68,7 +70,17 @@ void leftover_name(scope *root) {
     }
 }
 
-/* Sets `closing` of one that is left. NULL: there is none. */
+/* Under its lock. */
+static void begin(scope *s) {
+    if (s->kind == SCOPE_PLAIN) {
+        s->closing = true;
+        (void)count_close(s);
+    } else {
+        count_pin_open(s);
+    }
+}
+
+/* Begins the end of one that is left. NULL: there is none. */
 static scope *begin_one(scope *root, char line[LINE]) {
     scope *found = NULL;
     lock_take(&root->lock);
@@ -76,9 +88,8 @@ static scope *begin_one(scope *root, char line[LINE]) {
          node = node->next) {
         scope *s = list_entry(node, scope, sibling);
         lock_take(&s->lock);
-        if (is_outsider(s) && !s->closing && count_read(s) == 0) {
-            s->closing = true;
-            (void)count_close(s);
+        if (is_outsider(s) && !s->closing && !s->reap && count_read(s) == 0) {
+            begin(s);
             describe(s, line);
             found = s;
         }
@@ -93,7 +104,10 @@ void leftover_close(scope *root, int64_t deadline) {
     for (scope *s = begin_one(root, line); s != NULL; s = begin_one(root, line)) {
         options_log(&root->executor->opt, BELAY_LOG_WARNING,
                     "belay: %s is open and empty at the end of the shutdown: closed", line);
-        if (scope_close_begun(NULL, s, deadline) == BELAY_EBUSY) {
+        if (s->kind != SCOPE_PLAIN) {
+            owner_abandon(s);
+            count_leave(NULL, s);
+        } else if (scope_close_begun(NULL, s, deadline) == BELAY_EBUSY) {
             return;
         }
     }

@@ -6,8 +6,7 @@
 #include "owner/scope.h"
 
 static bool room_now(scope *s) {
-    if (s->room < s->cap ||
-        load_relaxed(&s->cancel) != 0) { /* relaxed: a late mark wakes the queue */
+    if (s->room < s->cap || scope_canceled(s)) { /* a late mark wakes the queue */
         s->room++;
         return true;
     }

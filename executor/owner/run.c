@@ -198,6 +198,9 @@ static inline void clean_up(belay_task *t) {
     if (unlikely(load_relaxed(&t->inner) != load_relaxed(&t->scope))) {
         scope_close_left(t);
     }
+    if (unlikely(state_has(t, STATE_DEFERS))) {
+        cleanup_run_task(t);
+    }
 }
 
 /* The usual end: success, and nobody and nothing to tell. False: not so. */

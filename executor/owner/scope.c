@@ -1,4 +1,5 @@
 /* Opening scopes, finding them by handle, and the calls that only look or mark. */
+#include "owner/cell.h"
 #include "owner/forks.h"
 #include "owner/scope.h"
 
@@ -67,9 +68,12 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     list_init(&s->waiters);
     list_init(&s->queue);
     shard_init(s);
-    s->reason = (belay_cancel_reason){0};
+    for (int i = 0; i < CANCEL_LEVELS; i++) {
+        s->reason[i] = (belay_cancel_reason){0};
+        s->inherited[i] = false;
+    }
+    s->flags = o->flags;
     s->failure = BELAY_OK;
-    s->inherited = false;
     s->closing = false;
     s->ended = false;
     s->armed = false;
@@ -77,6 +81,21 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     s->deadline.after = after_deadline;
     list_init(&s->deadline.link);
     s->deadline_at = BELAY_NEVER;
+    s->shield = SHIELD_NONE;
+    s->shield_armed = false;
+    s->shield_ended_from_above = false;
+    s->budget = NO_BUDGET_SET;
+    list_init(&s->on_cancel);
+    list_init(&s->cleanup);
+    s->cleaned = false;
+    s->bindings = o->bindings;
+    s->follows = (belay_registration){0};
+    s->kind = SCOPE_PLAIN;
+    s->reap = false;
+    s->ending = false;
+    list_init(&s->gone);
+    s->links = NULL;
+    s->link_count = 0;
     s->site = site;
     s->name = o->name;
 }
@@ -91,7 +110,15 @@ static void scope_link(scope *s, scope *parent) {
 }
 
 static bool options_valid(const belay_scope_options *o) {
-    return o->policy <= BELAY_SUPERVISE && o->deadline >= 0;
+    return o->policy <= BELAY_SUPERVISE && o->deadline >= 0 &&
+           (o->flags & ~(uint32_t)BELAY_SCOPE_SOFT) == 0 && o->shield_until >= 0 &&
+           o->shield_until != BELAY_NEVER && o->cleanup_budget >= BELAY_NO_BUDGET;
+}
+
+/* Nested budgets: never more than that of the scopes around. */
+static int64_t budget_of(const scope *parent, const belay_scope_options *o) {
+    int64_t wanted = o->cleanup_budget == BELAY_NO_BUDGET ? 0 : o->cleanup_budget;
+    return o->cleanup_budget != 0 && wanted < parent->budget ? wanted : parent->budget;
 }
 
 static scope *scope_new(belay_executor *ex, const belay_scope_options *o, const char *site) {
@@ -116,6 +143,8 @@ scope *scope_root_open(belay_executor *ex) {
 }
 
 void scope_root_free(scope *root) {
+    cleanup_run_outside(root);
+    token_end(root);
     lock_take(&root->lock);
     count_unbias(root);
     CHECK_ALWAYS(count_kill(root));
@@ -135,6 +164,52 @@ static void enter_inner(belay_task *self, scope *s) {
     lock_release(&h->lock);
 }
 
+/* What follows the birth: timers, shield, token; and what was cancelled meanwhile. */
+static void settle(scope *s, const belay_scope_options *o, belay_task *opener, cell *link) {
+    cancel_inherit(s, opener, false);
+    if (link != NULL) {
+        s->follows = token_link(s, o->token, link);
+    }
+    if (o->deadline != 0) {
+        deadline_arm(s, o->deadline);
+    }
+    if (o->shield_until != 0) {
+        shield_arm(s);
+    }
+}
+
+/* A scope that nobody knows yet, in the task's innermost one, and the cell of its link. */
+static belay_status prepare(belay_task *self, const belay_scope_options *o, const char *site,
+                            scope **out, cell **link) {
+    scope *parent = load_relaxed(&self->inner); /* relaxed: own */
+    belay_executor *ex = parent->executor;
+    belay_status status = token_prepare(o->token, link);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    scope *s = scope_new(ex, o, site);
+    if (s != NULL) {
+        s->budget = budget_of(parent, o);
+        if (o->shield_until == 0 || shield_begin(s, parent, self, o->shield_until, false)) {
+            *out = s;
+            return BELAY_OK;
+        }
+        slot_give(ex, worker_in(ex), SLOT_SCOPE, s);
+    }
+    token_discard(o->token, *link);
+    return BELAY_ENOMEM;
+}
+
+/* Born, linked, and the task's innermost. */
+static void enter(belay_task *self, scope *s, bool biased) {
+    scope *parent = load_relaxed(&self->inner); /* relaxed: own */
+    store_relaxed(&s->opener, self);            /* relaxed: published by count_born */
+    s->fork_mark = forks_outstanding(self);
+    count_born(s, biased ? worker_current()->index + 1 : 0);
+    scope_link(s, parent);
+    enter_inner(self, s);
+}
+
 belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *given,
                                    belay_scope *out, const char *site) {
     const belay_scope_options *o = given != NULL ? given : &no_options;
@@ -146,35 +221,69 @@ belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *
         return port_forked() ? BELAY_ECHILD : self == NULL ? BELAY_ECONTEXT : BELAY_EINVAL;
     }
     belay_status status = check_waiter(self);
+    scope *s;
+    cell *link;
+    if (status == BELAY_OK) {
+        status = prepare(self, o, site, &s, &link);
+    }
     if (status != BELAY_OK) {
         return status;
     }
-    scope *parent = load_relaxed(&self->inner); /* relaxed: own */
-    worker *w = worker_current();
-    scope *s = scope_new(parent->executor, o, site);
-    if (s == NULL) {
-        return BELAY_ENOMEM;
-    }
-    store_relaxed(&s->opener, self); /* relaxed: published by count_born */
-    s->fork_mark = forks_outstanding(self);
-    count_born(s, o->cap == 0 ? w->index + 1 : 0);
-    scope_link(s, parent);
-    enter_inner(self, s);
-    cancel_inherit(s, self);
-    if (o->deadline != 0) {
-        deadline_arm(s, o->deadline);
-    }
+    enter(self, s, o->cap == 0);
+    settle(s, o, self, link);
     *out = scope_handle(s->executor, s);
     return BELAY_OK;
 }
 
-belay_status belay_scope_open_root_from(belay_executor *ex, const belay_scope_options *given,
-                                        belay_scope *out, const char *site) {
-    const belay_scope_options *o = given != NULL ? given : &no_options;
-    if (out != NULL) {
-        *out = (belay_scope){0};
+scope *cleanup_scope_open(belay_task *self, const char *site) {
+    static const belay_scope_options o = {.name = "cleanup", .policy = BELAY_SUPERVISE};
+    scope *parent = load_relaxed(&self->inner); /* relaxed: own */
+    scope *s = scope_new(parent->executor, &o, site);
+    if (s == NULL) {
+        return NULL;
     }
-    if (ex == NULL || out == NULL || !options_valid(o)) {
+    s->budget = parent->budget;
+    if (s->budget == 0 || !shield_begin(s, parent, self, BELAY_NEVER, true)) {
+        slot_give(parent->executor, worker_in(parent->executor), SLOT_SCOPE, s);
+        return NULL;
+    }
+    enter(self, s, true);
+    settle(s, &o, self, NULL);
+    shield_arm(s);
+    return s;
+}
+
+/* In the executor's root, which it keeps open. Entered. */
+static belay_status open_in_root(belay_executor *ex, const belay_scope_options *o, scope_kind kind,
+                                 const char *site, scope **out) {
+    belay_status status = count_enter(NULL, ex->root, count_generation(ex->root), false);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    cell *link = NULL;
+    status = token_prepare(o->token, &link);
+    scope *s = status == BELAY_OK ? scope_new(ex, o, site) : NULL;
+    if (s == NULL) {
+        token_discard(o->token, link);
+        count_leave(NULL, ex->root);
+        return BELAY_ENOMEM;
+    }
+    s->kind = (uint32_t)kind;
+    s->budget = budget_of(ex->root, o);
+    store_relaxed(&s->external, 1u); /* relaxed, both: published by count_born */
+    store_relaxed(&s->opener, NULL);
+    s->fork_mark = 0;
+    count_born(s, 0);
+    scope_link(s, ex->root);
+    settle(s, o, NULL, link);
+    *out = s;
+    return BELAY_OK;
+}
+
+belay_status scope_open_in_root(belay_executor *ex, const belay_scope_options *given,
+                                scope_kind kind, belay_scope *out, scope **made, const char *site) {
+    const belay_scope_options *o = given != NULL ? given : &no_options;
+    if (ex == NULL || !options_valid(o) || o->shield_until != 0) {
         return BELAY_EINVAL;
     }
     if (port_forked()) {
@@ -183,30 +292,33 @@ belay_status belay_scope_open_root_from(belay_executor *ex, const belay_scope_op
     if (worker_in(ex) == NULL && !guest_enter(ex)) {
         return BELAY_ESHUTDOWN;
     }
-    belay_status status = count_enter(NULL, ex->root, count_generation(ex->root), false);
-    scope *s = status == BELAY_OK ? scope_new(ex, o, site) : NULL;
-    if (s != NULL) {
-        store_relaxed(&s->opener, NULL); /* relaxed: published by count_born */
-        s->fork_mark = 0;
-        count_born(s, 0);
-        scope_link(s, ex->root);
-        cancel_inherit(s, NULL);
-        if (o->deadline != 0) {
-            deadline_arm(s, o->deadline);
-        }
-        *out = scope_handle(ex, s);
-    } else if (status == BELAY_OK) {
-        count_leave(NULL, ex->root);
-        status = BELAY_ENOMEM;
+    scope *s;
+    belay_status status = open_in_root(ex, o, kind, site, &s);
+    if (status != BELAY_OK) {
+        registry_done(ex);
+        return status;
     }
-    registry_done(ex);
-    return status;
+    *out = scope_handle(ex, s);
+    if (made != NULL) {
+        *made = s; /* and the caller leaves */
+    } else {
+        registry_done(ex);
+    }
+    return BELAY_OK;
+}
+
+belay_status belay_scope_open_root_from(belay_executor *ex, const belay_scope_options *given,
+                                        belay_scope *out, const char *site) {
+    if (out == NULL) {
+        return BELAY_EINVAL;
+    }
+    *out = (belay_scope){0};
+    return scope_open_in_root(ex, given, SCOPE_PLAIN, out, NULL, site);
 }
 
 /* ---- calls by handle ------------------------------------------------------------------------------------------- */
 
-/* Pins the scope. NULL: stale, nothing to be done. Else scope_done. */
-static scope *scope_hold(belay_scope h, belay_executor **ex) {
+scope *scope_hold(belay_scope h, belay_executor **ex) {
     *ex = registry_open(h.executor, h.generation);
     if (*ex == NULL) {
         return NULL;
@@ -219,7 +331,7 @@ static scope *scope_hold(belay_scope h, belay_executor **ex) {
     return NULL;
 }
 
-static void scope_done(belay_executor *ex, scope *s) {
+void scope_done(belay_executor *ex, scope *s) {
     count_leave(NULL, s);
     registry_done(ex);
 }
@@ -256,6 +368,22 @@ belay_status belay_scope_cancel_from(belay_scope h, belay_status code, const cha
     return status;
 }
 
+belay_status belay_scope_soft_cancel_from(belay_scope h, belay_status code, const char *text,
+                                          const char *site) {
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(h, &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    belay_cancel_reason reason = {.code = code, .text = text, .site = site, .origin = h};
+    belay_status status = scope_soft_cancel_tree(s, &reason);
+    scope_done(ex, s);
+    return status;
+}
+
 belay_status belay_scope_set_deadline(belay_scope h, belay_time deadline) {
     if (port_forked()) {
         return BELAY_ECHILD;
@@ -266,8 +394,7 @@ belay_status belay_scope_set_deadline(belay_scope h, belay_time deadline) {
         return BELAY_ESTALE;
     }
     lock_take(&s->lock);
-    belay_status status =
-        load_relaxed(&s->cancel) != 0 ? BELAY_EALREADY : BELAY_OK; /* relaxed: under the lock */
+    belay_status status = scope_canceled(s) ? BELAY_EALREADY : BELAY_OK;
     if (status == BELAY_OK && s->armed && !timer_disarm(&s->deadline)) {
         status = BELAY_EALREADY; /* it fires now */
     } else if (status == BELAY_OK && !s->ended) {

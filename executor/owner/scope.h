@@ -19,10 +19,26 @@ typedef struct shard {
     list told; /* those a cancel has gone through */
 } shard;
 
+/* How hard a cancel is. The bits of a scope's cancel word are 1 << level's complement: see SCOPE_HARD. */
+typedef enum cancel_level { CANCEL_SOFT = 0, CANCEL_HARD = 1, CANCEL_LEVELS } cancel_level;
+enum { SCOPE_HARD = 1, SCOPE_SOFT = 2 };
+static inline uint32_t level_bit(cancel_level level) {
+    return level == CANCEL_HARD ? SCOPE_HARD : SCOPE_SOFT;
+}
+
+/* Does a shield keep outer cancels from this scope? Once ended it does not come back. */
+typedef enum shield_state { SHIELD_NONE = 0, SHIELD_ACTIVE, SHIELD_ENDED } shield_state;
+
+/* Who ends it: its opener by closing it, or the last reference. A source is an owner without tasks. */
+typedef enum scope_kind { SCOPE_PLAIN = 0, SCOPE_OWNER, SCOPE_SOURCE } scope_kind;
+
+#define NO_BUDGET_SET INT64_MAX
+#define DEFAULT_BUDGET (5 * BELAY_SECOND)
+
 typedef struct scope {
     /* -- what spawning at home and polling touch */
     ATOMIC(uint32_t)
-    cancel;                /* 0 or 1; written once, under the lock; the reason is written before */
+    cancel; /* SCOPE_HARD, SCOPE_SOFT; set under the lock, never cleared; the reason is written before */
     uint32_t number;       /* the slot's, constant */
     ATOMIC(uint32_t) home; /* 0, or worker + 1 whose private count is in force; owner/count.c */
     ATOMIC(uint32_t) generation;   /* constant while open: the same as in `word` */
@@ -39,26 +55,53 @@ typedef struct scope {
     lock lock;                          /* guards what follows */
     uint32_t room;                      /* slots of the cap in use */
     list children;
-    list sibling;               /* in the parent's children, under the parent's lock */
-    list waiters;               /* those who wait for the count to fall to zero */
-    list queue;                 /* those who wait for room */
-    shard own;                  /* the first shard */
-    ATOMIC(shard *) shards;     /* one per worker once there was contention; stays with the slot */
-    struct scope *next;         /* a canceller's list; its who set `cancel` */
-    belay_cancel_reason reason; /* written before `cancel`, then constant */
-    belay_status failure;       /* the first member's error */
-    bool inherited;             /* the reason came from an ancestor */
-    bool closing;               /* somebody is in close */
-    bool ended;                 /* it was empty in close: no deadline is armed any more */
-    bool armed;                 /* the deadline's timer is */
+    list sibling;           /* in the parent's children, under the parent's lock */
+    list waiters;           /* those who wait for the count to fall to zero */
+    list queue;             /* those who wait for room */
+    shard own;              /* the first shard */
+    ATOMIC(shard *) shards; /* one per worker once there was contention; stays with the slot */
+    struct scope *next[CANCEL_LEVELS]; /* a canceller's list; its who set that bit of `cancel` */
+    belay_cancel_reason reason[CANCEL_LEVELS]; /* written before the bit, then constant */
+    bool inherited[CANCEL_LEVELS];             /* the reason came from an ancestor */
+    uint32_t flags;                            /* constant: of the options */
+    belay_status failure;                      /* the first member's error */
+    bool closing;                              /* somebody is in close */
+    bool ended; /* it was empty in close: no deadline is armed any more */
+    bool armed; /* the deadline's timer is */
     timer deadline;
     belay_time deadline_at;
+    uint8_t shield;    /* shield_state */
+    bool shield_armed; /* the timer of its end is */
+    bool
+        shield_ended_from_above; /* and its opener is still to be told; between shield_end_below and shield_tell */
+    bool
+        shield_on_knock; /* the end is a budget after the first cancel that it keeps out, not a fixed time */
+    timer shield_end;
+    belay_time shield_until; /* BELAY_NEVER: not known yet */
+    int64_t
+        budget; /* constant: nanoseconds that cleanup in this scope may wait after a cancel, or NO_BUDGET_SET */
+    list on_cancel;                /* cells, under their own lock: owner/cell.h */
+    list cleanup;                  /* cells: what runs at the close */
+    bool cleaned;                  /* under the cells' lock: no more is taken */
+    const belay_binding *bindings; /* constant while open: the opener's memory */
+    belay_registration follows;    /* at the token that the scope follows; the opener's */
+    /* -- owners and sources */
+    uint32_t kind;             /* scope_kind; constant while open */
+    ATOMIC(uint32_t) external; /* references; owner/owner.c */
+    bool reap;                 /* ends as soon as its count is zero */
+    bool ending;               /* its count was zero; the drained hook has not returned */
+    list gone;                 /* those who wait for its end */
+    belay_drop *drained;       /* constant while open */
+    void *drained_arg;
+    belay_registration *links; /* of a source: at its parents' tokens */
+    uint32_t link_count;
     const char *site;
     const char *name;
     slab_link link; /* while free */
 } scope;
 
 _Static_assert(offsetof(scope, cancel) == offsetof(belay_fast_scope, cancel), "layout");
+_Static_assert((int)SCOPE_HARD == BELAY_FAST_CANCELED, "layout");
 
 /* ---- owner/count.c: how many tasks are alive in it ------------------------------------------------------------ */
 
@@ -134,10 +177,44 @@ shard *shard_lock_of(belay_task *t);
 /* Claims for cancel, and makes runnable, every linked task. */
 void shards_cancel(scope *s);
 
-/* ---- owner/cancel.c ------------------------------------------------------------------------------------------------ */
+/* ---- owner/cancel.c: scopes --------------------------------------------------------------------------------------------- */
 
 /* Cancels the subtree. The caller keeps the scope alive. BELAY_OK or BELAY_EALREADY. */
 belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason);
+belay_status scope_soft_cancel_tree(scope *s, const belay_cancel_reason *reason);
+/* The same for a cancel that was aimed at something above the scope: a shield may keep it out. */
+void scope_cancel_from_above(scope *s, cancel_level level, const belay_cancel_reason *reason);
+/* A scope that just was linked to its parent, or lost its shield, takes over the parent's cancel, and its opener's. */
+/* unshielded: because its shield has ended, and with it those below. */
+void cancel_inherit(scope *s, const belay_task *opener, bool unshielded);
+static inline bool scope_canceled(const scope *s) {
+    return (load_relaxed(&s->cancel) & SCOPE_HARD) != 0; /* relaxed: a poll, or under the lock */
+}
+
+/* ---- owner/cancel_task.c: one task ---------------------------------------------------------------------------------------- */
+
+/* The task's cancel word: what polls read, whether it was cancelled at all, how many shields keep that from it, and the number
+ * of the reason's slot. WORD_CANCELED is set if and only if WORD_RAW is and there is no shield. */
+enum {
+    WORD_CANCELED = 1,
+    WORD_RAW = 2,
+    WORD_SHIELD = 4,
+    WORD_SHIELDS = 63 * WORD_SHIELD,
+    WORD_REASON = 8
+};
+
+/* One shield more. False: too many. Only the running task. */
+bool task_mask(belay_task *t);
+/* One less. True: the task has become cancelled by it; the caller goes on with task_tell. */
+bool task_unmask(belay_task *t);
+/* The word says that the task is cancelled: wakes it, cancels what it has opened, and its stolen forks. The caller holds a
+ * reference, or is waited for by it. */
+void task_tell(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason);
+/* Gives a stolen fork its owner's cancel. */
+void task_mark_fork(belay_task *fork, const belay_task *owner);
+/* Has the stolen fork a reason of its own, not its owner's? */
+bool task_reason_differs(const belay_task *fork, const belay_task *owner);
+void reason_of_task(const belay_task *t, belay_cancel_reason *out);
 /* Cancels one task, its stolen forks and the scopes it has opened. The caller holds a reference, or is waited for by it.
  * BELAY_OK or BELAY_EALREADY. */
 belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason);
@@ -145,33 +222,97 @@ belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_r
  * scope_cancel_opened. The task cannot end meanwhile. */
 scope *task_wake_canceled(belay_executor *ex, belay_task *t);
 void scope_cancel_opened(scope *opened, const belay_cancel_reason *reason);
-/* A scope just linked to its parent takes over the parent's cancel, and its opener's. */
-void cancel_inherit(scope *s, belay_task *opener);
-/* The task (inside s and above) was told: marks all cancelled scopes it is in. */
-void cancel_noticed(const belay_task *t);
 /* Is t, or a scope it is in, cancelled? */
 static inline bool task_canceled(const belay_task *t) {
     /* relaxed: a poll; who goes on to the reason reads the word again with acquire */
-    return (load_relaxed(&t->cancel) | load_relaxed(&load_relaxed(&t->inner)->cancel)) != 0;
+    uint32_t words = load_relaxed(&t->cancel) | load_relaxed(&load_relaxed(&t->inner)->cancel);
+    return (words & WORD_CANCELED) != 0;
 }
+/* ---- owner/cancel_view.c: how tasks see it ------------------------------------------------------------------------------- */
+
+/* The task (inside s and above) was told: marks all cancelled scopes it is in. */
+void cancel_noticed(const belay_task *t);
 /* A waiting call of t was refused because of a cancel: books it; now and then lets others run. */
 void cancel_refused(belay_task *t);
 /* Frees the reason of a task that was cancelled itself. */
 void cancel_forget(belay_executor *ex, worker *w, belay_task *t);
 
+/* ---- owner/token.c ---------------------------------------------------------------------------------------------------- */
+
+/* Makes the calls that were put down for a cancel of this level. */
+void token_call(scope *s, cancel_level level);
+/* Cancels the scope as from above when the token is, until token_unlink. Two steps, because only the first can fail: with BELAY_ENOMEM. A
+ * stale or zero token is never cancelled: no cell. */
+struct cell;
+belay_status token_prepare(belay_token token, struct cell **out);
+void token_discard(belay_token token, struct cell *c);
+belay_registration token_link(scope *s, belay_token token, struct cell *c);
+void token_unlink(belay_registration link);
+/* The scope has ended: its token is stale, what was put down is dropped. */
+void token_end(scope *s);
+
+/* ---- owner/defer.c: cleanup -------------------------------------------------------------------------------------------- */
+
+/* Under the lock: is there something deferred to the scope? If not, no more is taken. */
+bool cleanup_wanted(scope *s);
+/* Runs it, by the closer. */
+void cleanup_run_scope(belay_task *self, scope *s);
+/* The same for an owner, whose end is nobody's: as callbacks. */
+void cleanup_run_outside(scope *s);
+/* Runs what the running task has deferred. */
+void cleanup_run_task(belay_task *t);
+
+/* ---- owner/owner.c ---------------------------------------------------------------------------------------------------- */
+
+/* Under the lock, the count being zero: is it an owner that ends now? Then owner_end, without the lock. */
+bool owner_ends(scope *s);
+void owner_end(scope *s);
+/* Takes all its references away. The caller pins it. */
+void owner_abandon(scope *s);
+
+/* ---- owner/shield.c ----------------------------------------------------------------------------------------------------- */
+
+/* Of a scope that nobody knows yet, before it is linked. False: too many. */
+bool shield_begin(scope *s, scope *parent, belay_task *opener, belay_time until, bool on_knock);
+/* Under the scope's lock: does the shield hold? If so a cancel was kept out, and a budget begins to run. */
+bool shield_holds(scope *s);
+/* Arms the timer of a shield whose end is known. */
+void shield_arm(scope *s);
+/* Under the scope's lock, at its close. */
+void shield_disarm(scope *s);
+/* The scope is closed and left: its opener is without the shield. */
+void shield_leave(scope *s, belay_task *opener);
+/* Under the scope's lock: a shield around has ended, and this one with it. Always false. Then, without the lock, shield_tell. */
+bool shield_end_below(scope *s);
+void shield_tell(scope *s);
+/* Before its time: lets everything through. The caller keeps the scope alive. */
+void shield_break(scope *s);
+
 /* ---- owner/scope.c, owner/close.c ------------------------------------------------------------------------------------ */
 
 belay_scope scope_handle(const belay_executor *ex, const scope *s);
+/* Opens a scope, an owner or a source in the root. With `made` the caller stays a guest, and calls registry_done. */
+belay_status scope_open_in_root(belay_executor *ex, const belay_scope_options *o, scope_kind kind,
+                                belay_scope *out, scope **made, const char *site);
+/* A scope for deferred calls: shielded, for a budget after the first cancel. NULL: no memory, or the budget is nothing. */
+scope *cleanup_scope_open(belay_task *self, const char *site);
+/* Closes it. */
+void cleanup_scope_close(belay_task *self, scope *s);
 scope *scope_at(belay_executor *ex, belay_scope h);
+/* Pins the scope, and enters its executor. NULL: stale, nothing to be done. Else scope_done. */
+scope *scope_hold(belay_scope h, belay_executor **ex);
+void scope_done(belay_executor *ex, scope *s);
 bool scope_has_ancestor(const scope *s, const scope *ancestor);
 /* Is the task inside the scope, directly or below, its opener included? */
 bool task_inside(const belay_task *t, const scope *s);
 scope *scope_root_open(belay_executor *ex);
 /* Frees the root, which is empty. */
 void scope_root_free(scope *root);
+/* Stays until no task is left in it, or it is gone, whatever is cancelled. */
+void scope_drain_shared(belay_task *self, scope *s, uint32_t generation);
 /* The count has fallen to zero while it was watched. */
 void scope_drained(scope *s);
-/* Cancels and closes the scopes that a task left open. */
+/* Cancels and closes the scopes that a task left open: all, or those inside `base`. */
 void scope_close_left(belay_task *t);
 /* Drains and ends a scope whose `closing` the caller has set. BELAY_EBUSY: the deadline passed, and `closing` is off. */
 belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline);
@@ -182,6 +323,7 @@ bool leftover_only(scope *root);
 void leftover_name(scope *root);
 /* Closes them, each after a line in the log. */
 void leftover_close(scope *root, int64_t deadline);
+void scope_close_above(belay_task *t, const scope *base);
 /* Room under the cap: a slot, after waiting for it if may_wait. */
 belay_status room_take(belay_task *self, scope *s, bool may_wait);
 void room_give(scope *s);

@@ -49,9 +49,8 @@ static void announce(belay_task *r, belay_task *owner, belay_fork_slot *slot) {
     lock *l = task_lock(owner);
     lock_take(l);
     store_release(fork_state_of(slot), (uint64_t)(uintptr_t)r); /* pairs with wait_stolen */
-    /* Who sets the owner's word from now on takes the lock afterwards. acquire: pairs with task_cancel,
-     * release: with reason_of_task; the reason is passed on with its number. */
-    store_release(&r->cancel, load_acquire(&owner->cancel));
+    /* Who sets the owner's word from now on takes the lock afterwards. */
+    task_mark_fork(r, owner);
     lock_release(l);
 }
 
@@ -180,8 +179,7 @@ static void done(worker *w, belay_task *r, belay_fork_slot *slot) {
     lock *l = task_lock(owner);
     lock_take(l);
     arm *waiting = r->joiners;
-    bool own_cancel =
-        load_relaxed(&r->cancel) != load_relaxed(&owner->cancel); /* relaxed: under the lock */
+    bool own_cancel = task_reason_differs(r, owner);
     /* release: pairs with wait_stolen's spin */
     store_release(fork_state_of(slot), state_has(r, STATE_LOST_FORK) ? FORK_DONE_LOST : FORK_DONE);
     if (waiting != NULL) {
@@ -202,6 +200,7 @@ void fork_run_stolen(belay_task *r) {
     slot->run(r, slot);
     forks_finish(r);
     scope_close_left(r);
+    cleanup_run_task(r);
     state_finish(r);
     shard_unlink(r);
     done(worker_current(), r, slot);
@@ -216,12 +215,12 @@ static belay_task *mark_slot(belay_task *owner, belay_fork_slot *slot) {
         return NULL;
     }
     belay_task *r = (belay_task *)(uintptr_t)state;
-    uint32_t cancel = load_acquire(&owner->cancel); /* as in announce */
-    if (r->v.parent != owner || cancel == 0) {
-        return NULL; /* 0: the owner we came for has ended, and its record has another life */
+    if (r->v.parent != owner) {
+        return NULL;
     }
-    store_seq_cst(&r->cancel, cancel); /* seq_cst: before the wait word, as in cancel.c */
-    return r;
+    task_mark_fork(r, owner);
+    /* relaxed: under the lock. Not so: the owner we came for has ended, and its record has another life */
+    return (load_relaxed(&r->cancel) & WORD_RAW) != 0 ? r : NULL;
 }
 
 /* The task's deque, if it has one. Under a lock without which the task cannot end: then its fiber, where a task without

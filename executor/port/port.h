@@ -87,6 +87,11 @@ void port_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
  * waking an address nobody sleeps on is harmless. */
 void port_futex_wake(const uint32_t *word, uint32_t count);
 
+/* A descriptor that becomes readable once it is raised, and stays so. Negative: there is none left. */
+int port_notify_open(void);
+void port_notify_raise(int fd);
+void port_notify_close(int fd);
+
 /* ---- fences ---------------------------------------------------------------------------------- */
 
 /* The two halves of a store-then-load (Dekker) pattern:

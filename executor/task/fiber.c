@@ -25,6 +25,7 @@ static fiber *fiber_new(fiber_pool *pool, stack memory) {
     list_init(&f->home.link);
     store_relaxed(&f->next, NULL); /* relaxed, here and below: not shared yet */
     store_relaxed(&f->deque, NULL);
+    store_relaxed(&f->defers, NULL);
     store_relaxed(&f->ignored, 0u);
     store_relaxed(&f->used, 0u);
     fork_view_init(&f->view);

@@ -16,12 +16,15 @@
 #include "task/fork.h"
 #include "task/task.h"
 
+struct cell;
+
 typedef struct fiber {
     anchor home; /* first: a suspended task's `home` */
     port_fiber port;
     stack memory;
     ATOMIC(struct fiber *) next;       /* in a worker's spares */
     ATOMIC(struct fork_deque *) deque; /* attached at the first fork; own */
+    ATOMIC(struct cell *) defers;      /* own: the running task's deferred calls, last first; owner/defer.c */
     ATOMIC(uint32_t) ignored;          /* own: waits refused to the task because it is cancelled */
     ATOMIC(uint32_t) used;             /* own: it has been left in the loop before */
     fork_deque view;                   /* forces the slow paths of fork and sync */

@@ -17,7 +17,10 @@ const char *wait_kind_text(wait_kind kind) {
                                                  [WAIT_FOR_SEND] = "channel send",
                                                  [WAIT_FOR_RECV] = "channel receive",
                                                  [WAIT_FOR_ACKNOWLEDGED] = "channel join",
-                                                 [WAIT_FOR_SELECT] = "select"};
+                                                 [WAIT_FOR_SELECT] = "select",
+                                                 [WAIT_FOR_TOKEN] = "a cancel token",
+                                                 [WAIT_FOR_OWNER] = "an owner's end",
+                                                 [WAIT_FOR_FOREIGN] = "a foreign completion"};
     return (unsigned)kind < WAIT_KINDS ? text[kind] : NULL;
 }
 

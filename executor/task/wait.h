@@ -51,6 +51,9 @@ typedef enum wait_kind {
     WAIT_FOR_RECV,
     WAIT_FOR_ACKNOWLEDGED,
     WAIT_FOR_SELECT,
+    WAIT_FOR_TOKEN,
+    WAIT_FOR_OWNER,
+    WAIT_FOR_FOREIGN,
     WAIT_KINDS
 } wait_kind;
 

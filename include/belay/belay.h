@@ -3,16 +3,21 @@
 #define BELAY_BELAY_H
 
 #include <belay/cancel.h>
+#include <belay/cleanup.h>
 #include <belay/config.h>
 #include <belay/executor.h>
+#include <belay/foreign.h>
 #include <belay/fork.h>
 #include <belay/handle.h>
 #include <belay/join.h>
 #include <belay/observe.h>
+#include <belay/owner.h>
 #include <belay/scope.h>
 #include <belay/select.h>
+#include <belay/shield.h>
 #include <belay/status.h>
 #include <belay/task.h>
 #include <belay/time.h>
+#include <belay/value.h>
 
 #endif

@@ -11,7 +11,9 @@
 #ifndef BELAY_SCOPE_H
 #define BELAY_SCOPE_H
 
+#include <belay/cancel.h>
 #include <belay/task.h>
+#include <belay/value.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,12 +24,27 @@ typedef enum belay_failure_policy {
     BELAY_SUPERVISE = 1  /* members fail alone; close does not report their errors */
 } belay_failure_policy;
 
-/* Options of a scope; all zero is the default. Read during the call only, except the name. */
+/* Flags of a scope. */
+enum {
+    BELAY_SCOPE_SOFT = 1u << 0 /* a soft cancel interrupts here: it cancels this scope hard */
+};
+
+/* No time at all for cleanup after a cancel. */
+#define BELAY_NO_BUDGET INT64_C(-1)
+
+/* Options of a scope; all zero is the default. Read during the call only, except the name and the bindings. */
 typedef struct belay_scope_options {
     const char *name;    /* for reports; kept by pointer */
     belay_time deadline; /* 0: none. When it passes the scope is cancelled with BELAY_ETIMEDOUT */
     belay_failure_policy policy;
-    uint32_t cap; /* 0: none. Tasks that may be alive in the scope at once */
+    uint32_t cap;   /* 0: none. Tasks that may be alive in the scope at once */
+    uint32_t flags; /* BELAY_SCOPE_... */
+    belay_time
+        shield_until; /* 0: none. Until then cancels from outside do not reach in: <belay/shield.h> */
+    int64_t
+        cleanup_budget; /* 0: as the scope around; nanoseconds; or BELAY_NO_BUDGET. See <belay/cleanup.h> */
+    const belay_binding *bindings; /* NULL: none. <belay/value.h> */
+    belay_token token; /* all zero: none. When it is cancelled, so is the scope, as from outside */
 } belay_scope_options;
 
 /* Opens a scope inside the calling task's innermost one. Does not wait. From tasks only.
@@ -65,6 +82,13 @@ BELAY_API belay_status belay_scope_seal(belay_scope scope);
     belay_scope_cancel_from((scope), (code), (text), BELAY_SITE)
 BELAY_API belay_status belay_scope_cancel_from(belay_scope scope, belay_status code,
                                                const char *text, const char *site);
+
+/* Asks the scope and everything below it to come to an end: see <belay/cancel.h>. BELAY_OK (this call did it), BELAY_EALREADY (it was
+ * cancelled, soft or hard), BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any context. */
+#define belay_scope_soft_cancel(scope, code, text)                                                 \
+    belay_scope_soft_cancel_from((scope), (code), (text), BELAY_SITE)
+BELAY_API belay_status belay_scope_soft_cancel_from(belay_scope scope, belay_status code,
+                                                    const char *text, const char *site);
 
 /* Waits until no task is left in the scope, without sealing it. Waits: a cancel point. Any number may
  * wait, from tasks and foreign threads.

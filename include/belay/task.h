@@ -27,10 +27,6 @@ extern "C" {
  * of it aborts the process with a message that names the task. */
 typedef belay_status belay_body(belay_task *self, void *arg);
 
-/* Destroys an argument or a result. Runs on a worker thread (or wherever the last reference is dropped),
- * under no lock of the library; may call what does not wait. */
-typedef void belay_drop(void *value);
-
 /* Where pinned tasks run. */
 #define BELAY_PIN_NONE 0
 #define BELAY_PIN_HERE (-1) /* the worker that spawns; from a foreign thread: BELAY_EINVAL */

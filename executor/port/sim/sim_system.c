@@ -58,3 +58,16 @@ void port_env_each(const char *prefix, void (*visit)(const char *entry, void *ar
         }
     }
 }
+
+/* No descriptors here. */
+int port_notify_open(void) {
+    return -1;
+}
+
+void port_notify_raise(int fd) {
+    (void)fd;
+}
+
+void port_notify_close(int fd) {
+    (void)fd;
+}

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define BELAY_LAYOUT 1u
+#define BELAY_LAYOUT 2u
 
 /* Sanitizer and simulated builds count every access, so there the inline paths are calls. */
 #if defined(BELAY_SIM) || defined(BELAY_TSAN) || defined(__SANITIZE_THREAD__) ||                   \
@@ -28,8 +28,11 @@ extern "C" {
 #define BELAY_FAST_INLINE 1
 #endif
 
+/* The bit of a cancel word that says: a waiting call would be refused. */
+#define BELAY_FAST_CANCELED 1u
+
 typedef struct belay_fast_scope {
-    uint32_t cancel; /* not 0: cancelled, itself or through an ancestor */
+    uint32_t cancel; /* BELAY_FAST_CANCELED: the scope is, itself or through an ancestor */
 } belay_fast_scope;
 
 /* One forked call that waits to be synced or stolen. */
@@ -49,7 +52,7 @@ typedef struct belay_fork_deque {
 } belay_fork_deque;
 
 typedef struct belay_fast_task {
-    uint32_t cancel; /* not 0: this task itself was cancelled */
+    uint32_t cancel; /* BELAY_FAST_CANCELED: this task itself is */
     uint32_t reserved;
     belay_fast_scope *scope; /* the innermost scope the task is in */
     belay_fork_deque *fork;  /* never NULL: at first a shared empty one whose limit is 0 */

@@ -1,0 +1,331 @@
+/* Tokens: the cancel of a scope, an owner or a source, seen from outside; calls put down for it; and links.
+ *
+ * A token is a scope's handle without its rights. What is put down for a cancel is a cell in the scope's list (owner/cell.h).
+ * Registering: put the cell into the list (under the cells' lock), then look at the cancel word (seq_cst). Cancelling: set the word
+ * (seq_cst), then go through the list (under that lock). Whoever comes second sees the other; if both do, the cell is ARMED
+ * for only one of them.
+ *
+ * A link from a token to a scope is a cell whose call cancels the scope by its handle, so it may come too late harmlessly. It is
+ * taken back when the scope closes, so that a token does not collect the dead. */
+#include "owner/cell.h"
+#include "owner/scope.h"
+
+enum { ON_SOFT = 1, ON_HARD = 2 };
+
+belay_token belay_scope_token(belay_scope of) {
+    return (belay_token){of.slot, of.executor, of.generation};
+}
+
+static belay_scope scope_of(belay_token t) {
+    return (belay_scope){t.slot, t.executor, t.generation};
+}
+
+/* ---- looking --------------------------------------------------------------------------------------------------------- */
+
+static belay_cancel_level level_of(uint32_t word) {
+    return (word & SCOPE_HARD) != 0   ? BELAY_HARD_CANCELED
+           : (word & SCOPE_SOFT) != 0 ? BELAY_SOFT_CANCELED
+                                      : BELAY_NOT_CANCELED;
+}
+
+belay_status belay_token_level(belay_token token, belay_cancel_level *out) {
+    if (out == NULL) {
+        return BELAY_EINVAL;
+    }
+    *out = BELAY_NOT_CANCELED;
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(scope_of(token), &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    *out =
+        level_of(load_acquire(&s->cancel)); /* pairs with mark: for who asks for the reason next */
+    scope_done(ex, s);
+    return BELAY_OK;
+}
+
+belay_status belay_token_reason(belay_token token, belay_cancel_reason *out) {
+    if (out == NULL) {
+        return BELAY_EINVAL;
+    }
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(scope_of(token), &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    uint32_t word = load_acquire(&s->cancel); /* pairs with mark: the reason is written */
+    if (word != 0) {
+        *out = s->reason[(word & SCOPE_HARD) != 0 ? CANCEL_HARD : CANCEL_SOFT];
+    }
+    scope_done(ex, s);
+    return word != 0 ? BELAY_OK : BELAY_ENOENT;
+}
+
+/* ---- calls ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct occasion {
+    scope *s;
+    cancel_level level;
+} occasion;
+
+static void follow(const cell *c, const occasion *o) {
+    belay_executor *ex;
+    scope *s = scope_hold(c->target, &ex);
+    if (s != NULL) {
+        scope_cancel_from_above(s, o->level, &o->s->reason[o->level]);
+        scope_done(ex, s);
+    }
+}
+
+static void call(cell *c, void *context) {
+    const occasion *o = context;
+    if (c->function == NULL) {
+        follow(c, o);
+        return;
+    }
+    belay_cancel_reason reason = o->s->reason[o->level];
+    ((belay_cancel_callback *)c->function)(&reason, c->arg);
+}
+
+void token_call(scope *s, cancel_level level) {
+    occasion o = {s, level};
+    cells_run(s->executor, s->number, &s->on_cancel, level == CANCEL_HARD ? ON_HARD : ON_SOFT,
+              false, call, &o);
+}
+
+static uint16_t flags_of(belay_cancel_level level) {
+    return level == BELAY_SOFT_CANCELED ? ON_SOFT | ON_HARD : ON_HARD;
+}
+
+/* The caller holds the scope. If it is cancelled so far already, the call is made now, unless the canceller makes it. */
+static belay_registration put_down(scope *s, cell *c, uint16_t flags) {
+    belay_executor *ex = s->executor;
+    lock *l = cell_lock(ex, s->number);
+    c->flags = flags;
+    lock_take(l);
+    belay_registration r = cell_arm(ex, c, s->number, &s->on_cancel);
+    lock_release(l);
+    uint32_t word = load_seq_cst(&s->cancel); /* pairs with mark: see above */
+    if ((word & SCOPE_HARD) != 0 || ((word & SCOPE_SOFT) != 0 && (flags & ON_SOFT) != 0)) {
+        occasion o = {s, (word & SCOPE_HARD) != 0 ? CANCEL_HARD : CANCEL_SOFT};
+        (void)cell_run_now(CELL_ON_CANCEL, r, call, &o);
+    }
+    return r;
+}
+
+static belay_status on_cancel(scope *s, uint16_t flags, void (*function)(void), void *arg,
+                              belay_drop *drop, belay_registration *out) {
+    cell *c = cell_new(s->executor, CELL_ON_CANCEL, function, arg, drop);
+    if (c == NULL) {
+        return BELAY_ENOMEM;
+    }
+    belay_registration r = put_down(s, c, flags);
+    if (out != NULL) {
+        *out = r;
+    }
+    return BELAY_OK;
+}
+
+belay_status belay_on_cancel(belay_token token, belay_cancel_level level,
+                             belay_cancel_callback *callback, void *arg, belay_drop *drop,
+                             belay_registration *out) {
+    if (out != NULL) {
+        *out = (belay_registration){0};
+    }
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    if (callback == NULL || (level != BELAY_SOFT_CANCELED && level != BELAY_HARD_CANCELED)) {
+        return BELAY_EINVAL;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(scope_of(token), &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    belay_status status = on_cancel(s, flags_of(level), (void (*)(void))callback, arg, drop, out);
+    scope_done(ex, s);
+    return status;
+}
+
+belay_status belay_on_cancel_remove(belay_task *self, belay_registration registration) {
+    return cell_remove(self, CELL_ON_CANCEL, registration, true);
+}
+
+belay_status belay_on_cancel_forget(belay_registration registration) {
+    return cell_remove(NULL, CELL_ON_CANCEL, registration, false);
+}
+
+void token_end(scope *s) {
+    cells_drop(s->executor, s->number, &s->on_cancel);
+}
+
+/* ---- links ------------------------------------------------------------------------------------------------------------------ */
+
+belay_status token_prepare(belay_token token, cell **out) {
+    *out = NULL;
+    if (token.generation == 0) {
+        return BELAY_OK;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(scope_of(token), &ex);
+    if (s == NULL) {
+        return BELAY_OK;
+    }
+    *out = cell_new(ex, CELL_ON_CANCEL, NULL, NULL, NULL);
+    scope_done(ex, s);
+    return *out != NULL ? BELAY_OK : BELAY_ENOMEM;
+}
+
+void token_discard(belay_token token, cell *c) {
+    belay_executor *ex = c != NULL ? registry_open(token.executor, token.generation) : NULL;
+    if (ex != NULL) { /* else the cell went with its executor */
+        cell_discard(ex, c);
+        registry_done(ex);
+    }
+}
+
+belay_registration token_link(scope *s, belay_token token, cell *c) {
+    belay_executor *ex;
+    scope *from = scope_hold(scope_of(token), &ex);
+    if (from == NULL) {
+        token_discard(token, c);
+        return (belay_registration){0};
+    }
+    c->target = scope_handle(s->executor, s);
+    belay_registration r = put_down(from, c, ON_SOFT | ON_HARD);
+    scope_done(ex, from);
+    return r;
+}
+
+void token_unlink(belay_registration link) {
+    if (link.generation != 0) {
+        (void)cell_remove(NULL, CELL_ON_CANCEL, link, false);
+    }
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------------------------------------- */
+
+/* On the waiter's stack. The drop hook of its cell is the last to touch it. */
+typedef struct watch {
+    lock lock;
+    bool hit;
+    bool gone;
+    list waiters; /* the one */
+} watch;
+
+static void watch_hit(const belay_cancel_reason *reason, void *arg) {
+    (void)reason;
+    watch *w = arg;
+    lock_take(&w->lock);
+    w->hit = true;
+    lock_release(&w->lock);
+}
+
+static void watch_gone(void *arg) {
+    watch *w = arg;
+    lock_take(&w->lock);
+    w->gone = true;
+    if (!list_empty(&w->waiters)) {
+        (void)arm_wake(arm_of(w->waiters.next));
+    }
+    lock_release(&w->lock);
+}
+
+/* One wait for the cell's end. The lock is held at the call and at the return. */
+static wait_word await_gone(belay_task *self, watch *v, belay_time deadline, bool drain) {
+    waiter w;
+    waiter_init(&w, self, drain);
+    list_append(&v->waiters, &w.arm.link);
+    lock_release(&v->lock);
+    wait_word result = waiter_block(&w, deadline, WAIT_FOR_TOKEN);
+    lock_take(&v->lock);
+    list_remove(&w.arm.link);
+    return result;
+}
+
+static belay_status watch_wait(belay_task *self, watch *v, belay_registration r,
+                               belay_time deadline) {
+    wait_word result = WAIT_OK;
+    lock_take(&v->lock);
+    while (!v->gone && result == WAIT_OK) {
+        result = await_gone(self, v, deadline, false);
+    }
+    if (!v->gone) {
+        lock_release(&v->lock);
+        (void)belay_on_cancel_forget(r);
+        lock_take(&v->lock);
+    }
+    while (!v->gone) {
+        (void)await_gone(self, v, BELAY_NEVER, true);
+    }
+    bool hit = v->hit;
+    lock_release(&v->lock);
+    if (result == WAIT_CANCELED) {
+        cancel_refused(self);
+        return BELAY_ECANCELED;
+    }
+    return hit ? BELAY_OK : result == WAIT_TIMEDOUT ? BELAY_ETIMEDOUT : BELAY_ESTALE;
+}
+
+belay_status belay_token_wait_until(belay_task *self, belay_token token, belay_cancel_level level,
+                                    belay_time deadline) {
+    belay_status status = check_waiter(self);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    if (self != NULL && task_canceled(self)) {
+        cancel_refused(self);
+        return BELAY_ECANCELED;
+    }
+    watch v = {.hit = false};
+    list_init(&v.waiters);
+    belay_registration r;
+    status = belay_on_cancel(token, level, watch_hit, &v, watch_gone, &r);
+    return status == BELAY_OK ? watch_wait(self, &v, r, deadline) : status;
+}
+
+/* ---- a descriptor ------------------------------------------------------------------------------------------------------------- */
+
+static void raise_fd(const belay_cancel_reason *reason, void *arg) {
+    (void)reason;
+    port_notify_raise((int)(intptr_t)arg);
+}
+
+belay_status belay_token_fd(belay_token token, belay_cancel_level level, int *out,
+                            belay_registration *registration) {
+    if (out == NULL || registration == NULL) {
+        return BELAY_EINVAL;
+    }
+    *out = -1;
+    int fd = port_forked() ? -1 : port_notify_open();
+    if (fd < 0) {
+        return port_forked() ? BELAY_ECHILD : BELAY_ENOMEM;
+    }
+    belay_status status =
+        belay_on_cancel(token, level, raise_fd, (void *)(intptr_t)fd, NULL, registration);
+    if (status != BELAY_OK) {
+        port_notify_close(fd);
+        return status;
+    }
+    *out = fd;
+    return BELAY_OK;
+}
+
+belay_status belay_token_fd_close(belay_registration registration, int fd) {
+    belay_status status = belay_on_cancel_forget(registration);
+    while (status == BELAY_EALREADY) { /* the canceller writes to it now: a few instructions */
+        port_thread_yield();
+        status = belay_on_cancel_forget(registration);
+    }
+    if (status != BELAY_ECHILD) {
+        port_notify_close(fd);
+    }
+    return status == BELAY_ECHILD ? status : BELAY_OK;
+}

@@ -1,0 +1,28 @@
+/* Shields: for a while, cancels from outside do not reach in. For work that must not stop half-way: a commit, a farewell.
+ *
+ * A shield is a scope. It covers the task that opened it and every scope opened inside. It keeps out cancels of the task and of
+ * the scopes around, soft and hard, not a cancel or deadline of its own. It always has an end: at its time, or when it is closed,
+ * what was kept out comes in. Inner shields end with the outer ones. A hard end of the executor's shutdown breaks all. */
+#ifndef BELAY_SHIELD_H
+#define BELAY_SHIELD_H
+
+#include <belay/scope.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Opens a scope that is shielded until this time at the latest: belay_scope_open with options->shield_until = until.
+ * Does not wait. From tasks only. Close it with belay_scope_close.
+ *   BELAY_EINVAL  until is BELAY_NEVER or not positive: a shield must have an end
+ *   BELAY_ENOMEM  as belay_scope_open, or more than 63 shields of one task in each other
+ *   others        as belay_scope_open */
+#define belay_shield_open(self, until, out)                                                        \
+    belay_shield_open_from((self), (until), (out), BELAY_SITE)
+BELAY_API belay_status belay_shield_open_from(belay_task *self, belay_time until, belay_scope *out,
+                                              const char *site);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
