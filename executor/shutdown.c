@@ -50,20 +50,35 @@ static bool wait_for_root(belay_executor *ex, belay_time deadline, bool may_clos
     }
 }
 
+/* The time for cleanup is over. */
+static void break_shields(belay_executor *ex) {
+    for (uint32_t i = 1; i <= slab_made(&ex->scopes); i++) {
+        scope *s = slab_at(&ex->scopes, i);
+        if (count_pin(s, count_generation(s))) {
+            shield_break(s);
+            count_leave(NULL, s);
+        }
+    }
+}
+
 static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time deadline) {
     scope *root = ex->root;
     lock_take(&root->lock);
     (void)count_seal(root);
     lock_release(&root->lock);
+    belay_cancel_reason reason = {
+        .code = BELAY_ECANCELED, .text = "shutdown", .origin = scope_handle(ex, root)};
+    if (grace > port_clock_now()) {
+        (void)scope_soft_cancel_tree(root, &reason);
+    }
     if (wait_for_root(ex, grace, false)) {
         return BELAY_OK;
     }
-    belay_cancel_reason reason = {
-        .code = BELAY_ECANCELED, .text = "shutdown", .origin = scope_handle(ex, root)};
     (void)scope_cancel_tree(root, &reason);
     if (wait_for_root(ex, deadline, true)) {
         return BELAY_OK;
     }
+    break_shields(ex);
     name_stragglers(ex);
     leftover_name(root);
     return BELAY_EBUSY;
