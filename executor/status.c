@@ -18,6 +18,7 @@ const char *belay_status_text(belay_status status) {
         [-BELAY_ECHILD] = "not usable in a forked child",
         [-BELAY_ENOSTACK] = "out of stacks",
         [-BELAY_ENOENT] = "no such entry",
+        [-BELAY_EPIPE] = "closed at the other end",
     };
     const belay_status count = sizeof text / sizeof *text;
     if (status > 0) {

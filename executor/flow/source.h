@@ -44,9 +44,9 @@ static inline void *clause_space(belay_clause *c) {
 }
 enum { CLAUSE_SPACE = sizeof(((belay_clause *)0)->reserved) - sizeof(arm) - sizeof(uint64_t) };
 
-extern const source channel_send_source; /* flow/channel_source.c */
-extern const source channel_recv_source;
-extern const source join_source; /* flow/join_source.c */
-extern const source time_source; /* flow/select.c */
+extern const source channel_send_source; /* flow/send.c */
+extern const source channel_recv_source; /* flow/recv.c */
+extern const source join_source;         /* flow/join_source.c */
+extern const source time_source;         /* flow/select.c */
 
 #endif

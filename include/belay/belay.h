@@ -3,6 +3,7 @@
 #define BELAY_BELAY_H
 
 #include <belay/cancel.h>
+#include <belay/channel.h>
 #include <belay/cleanup.h>
 #include <belay/config.h>
 #include <belay/executor.h>

@@ -34,7 +34,8 @@ enum {
     BELAY_ECONTEXT = -11, /* may not be called from here: a callback, or not the named task */
     BELAY_ECHILD = -12,   /* in a forked child: the executor's threads stayed in the parent */
     BELAY_ENOSTACK = -13, /* a task could not start: no stack was left and none could come back */
-    BELAY_ENOENT = -14    /* there is nothing of that name or number */
+    BELAY_ENOENT = -14,   /* there is nothing of that name or number */
+    BELAY_EPIPE = -15     /* the channel is closed, or nobody is left at its other end */
 };
 
 /* A short lower-case description; "program error" for positive values, never NULL.

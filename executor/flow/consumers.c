@@ -1,0 +1,55 @@
+/* Registered consumers of a channel: when the last is gone nobody will receive, so senders and joiners are told. */
+#include "flow/channel_core.h"
+
+static belay_status check_caller(const belay_task *self, const belay_channel *ch) {
+    if (port_forked()) {
+        return BELAY_ECHILD;
+    }
+    if (ch == NULL) {
+        return BELAY_EINVAL;
+    }
+    return self == NULL || is_current(self) ? BELAY_OK : BELAY_ECONTEXT;
+}
+
+belay_status belay_channel_consumer_add(belay_task *self, belay_channel *channel) {
+    belay_status status = check_caller(self, channel);
+    if (status == BELAY_OK) {
+        lock_take(&channel->lock);
+        channel->consumers++;
+        channel->abandoned = false;
+        channel->refuses = channel->closed != 0;
+        lock_release(&channel->lock);
+    }
+    return status;
+}
+
+/* Under the lock: the last has gone. */
+static void abandon(belay_channel *ch) {
+    ch->abandoned = true;
+    ch->refuses = true;
+    channel_end_waits(ch, &ch->senders, BELAY_EPIPE);
+    if (ch->held != 0) {
+        channel_end_waits(ch, &ch->joiners, BELAY_EPIPE);
+    }
+}
+
+static belay_status remove_one(belay_channel *ch) {
+    lock_take(&ch->lock);
+    belay_status status = ch->consumers != 0 ? BELAY_OK : BELAY_ENOENT;
+    if (status == BELAY_OK && --ch->consumers == 0) {
+        abandon(ch);
+    }
+    lock_release(&ch->lock);
+    return status;
+}
+
+belay_status belay_channel_consumer_remove(belay_task *self, belay_channel *channel) {
+    belay_status status = check_caller(self, channel);
+    if (status != BELAY_OK) {
+        return status;
+    }
+    if (self != NULL && channel->slots != NULL) {
+        lease_end_of(channel, belay_task_self_handle(self));
+    }
+    return remove_one(channel);
+}
