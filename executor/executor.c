@@ -70,6 +70,19 @@ static void worker_left(void *arg) {
               "has ended its worker thread (pthread_exit)"); /* relaxed: own word */
 }
 
+/* An exception is about to leave the running task's body. The exception's runtime ends the process next, and says what was
+ * thrown. */
+static void body_threw(void) {
+    const worker *w = worker_current();
+    const belay_task *t = w != NULL ? load_relaxed(&w->task) : NULL; /* relaxed, all: own words */
+    const char *name = t != NULL ? load_relaxed(&t->name) : NULL;
+    const char *site = t != NULL ? load_relaxed(&t->site) : NULL;
+    char line[256];
+    snprintf(line, sizeof line, "belay: task %s (%s) has let an exception out of its body",
+             name != NULL ? name : "-", site != NULL ? site : "-");
+    port_log_stderr(line);
+}
+
 static void worker_main(void *arg) {
     worker *w = arg;
     const options *o = &executor_of_sched(w->sched)->opt;
@@ -229,6 +242,7 @@ belay_status belay_executor_create(const belay_config *config, belay_executor **
     }
     *out = NULL;
     port_fork_watch();
+    port_fiber_on_throw(body_threw);
     if (port_forked()) {
         return BELAY_ECHILD;
     }

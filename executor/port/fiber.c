@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/atomic.h"
 #include "base/check.h"
 #include "port/sanitize.h"
 
@@ -18,6 +19,36 @@ typedef struct first_call {
 _Static_assert(sizeof(first_call) == 16, "keeps the stack's alignment");
 _Static_assert(offsetof(port_fiber, cxx_globals) + 2 * sizeof(void *) <= 64,
                "a switch touches one cache line of each side");
+
+/* ---- exceptions ---------------------------------------------------------------------------------- */
+
+static ATOMIC(uintptr_t) on_throw; /* the function, or 0 */
+
+void port_fiber_on_throw(void (*thrown)(void)) {
+    store_relaxed(&on_throw, (uintptr_t)thrown); /* relaxed: nothing but the function is read */
+}
+
+/* Called by the unwinder for the frame at the bottom of a fiber, which alone names it (port/arch).
+ * The first phase only searches for who catches; a forced unwinding (pthread_exit) does not search. So
+ * we need neither the unwinder's library nor its header: what is used here is fixed by the Itanium
+ * C++ ABI (https://itanium-cxx-abi.github.io/cxx-abi/abi-eh.html). */
+int port_fiber_personality(int version, int actions, uint64_t language, void *exception,
+                           void *context);
+int port_fiber_personality(int version, int actions, uint64_t language, void *exception,
+                           void *context) {
+    enum { SEARCH_PHASE = 1, CONTINUE_UNWIND = 8 };
+    (void)version;
+    (void)language;
+    (void)exception;
+    (void)context;
+    void (*thrown)(void) = (void (*)(void))load_relaxed(&on_throw); /* relaxed: as above */
+    if ((actions & SEARCH_PHASE) != 0 && thrown != NULL) {
+        thrown();
+    }
+    return CONTINUE_UNWIND;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
 
 void port_fiber_adopt(port_fiber *fiber) {
     memset(fiber, 0, sizeof *fiber);

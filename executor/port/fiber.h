@@ -57,6 +57,12 @@ PORT_TSAN_BLIND static inline void port_cxx_switch(port_fiber *from, const port_
     }
 }
 
+/* From now on `thrown` is called, on the throwing fiber, when an exception (of C++, say) would leave a
+ * fiber: nobody on its stack catches it. Nothing has been unwound yet, and nothing will be: when
+ * `thrown` returns, the exception's runtime is told that the stack ends here, and C++ calls
+ * std::terminate. For the whole process; at any time. */
+void port_fiber_on_throw(void (*thrown)(void));
+
 /* Describes the calling thread's own stack, so that it can be switched away from and back to. */
 void port_fiber_adopt(port_fiber *fiber);
 void port_fiber_release(port_fiber *fiber);

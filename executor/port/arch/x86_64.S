@@ -104,10 +104,12 @@ port_context_parked:
     .size port_context_switch, . - port_context_switch
 
 /* The bottom of every fiber. Unwinders look a return address up one byte early, hence the nop
- * before the label; the undefined return address ends the walk. */
+ * before the label; the undefined return address ends the walk. An exception that nobody catches is
+ * shown to the personality function on its way here (0x1b: a relative address of four bytes). */
     .type context_begin, @function
     .p2align 4
     .cfi_startproc
+    .cfi_personality 0x1b, port_fiber_personality
     .cfi_undefined %rip
     nop
 context_begin:
