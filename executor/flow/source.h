@@ -48,5 +48,6 @@ extern const source channel_send_source; /* flow/send.c */
 extern const source channel_recv_source; /* flow/recv.c */
 extern const source join_source;         /* flow/join_source.c */
 extern const source time_source;         /* flow/select.c */
+extern const source token_source;        /* flow/token_source.c */
 
 #endif

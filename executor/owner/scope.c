@@ -71,6 +71,7 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     for (int i = 0; i < CANCEL_LEVELS; i++) {
         s->reason[i] = (belay_cancel_reason){0};
         s->inherited[i] = false;
+        list_init(&s->watchers[i]);
     }
     s->flags = o->flags;
     s->failure = BELAY_OK;

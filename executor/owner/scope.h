@@ -80,7 +80,9 @@ typedef struct scope {
     belay_time shield_until; /* BELAY_NEVER: not known yet */
     int64_t
         budget; /* constant: nanoseconds that cleanup in this scope may wait after a cancel, or NO_BUDGET_SET */
-    list on_cancel;                /* cells, under their own lock: owner/cell.h */
+    list on_cancel; /* cells, under their own lock: owner/cell.h */
+    list watchers
+        [CANCEL_LEVELS]; /* arms, under the cells' lock: who waits for a cancel of the level or a harder one */
     list cleanup;                  /* cells: what runs at the close */
     bool cleaned;                  /* under the cells' lock: no more is taken */
     const belay_binding *bindings; /* constant while open: the opener's memory */
@@ -248,8 +250,14 @@ belay_status token_prepare(belay_token token, struct cell **out);
 void token_discard(belay_token token, struct cell *c);
 belay_registration token_link(scope *s, belay_token token, struct cell *c);
 void token_unlink(belay_registration link);
-/* The scope has ended: its token is stale, what was put down is dropped. */
+/* The scope has ended: its token is stale, what was put down is dropped, who watches is woken. */
 void token_end(scope *s);
+/* Is the token cancelled so far? BELAY_OK, BELAY_EAGAIN, BELAY_ESTALE: its scope is gone. The caller is inside the executor, all three. */
+belay_status token_state(belay_executor *ex, belay_token token, cancel_level level);
+/* The same, and BELAY_EAGAIN: links the arm, which is woken when one of the others is true. */
+belay_status token_watch(belay_executor *ex, belay_token token, cancel_level level, arm *a);
+/* After BELAY_EAGAIN of token_watch. */
+void token_unwatch(belay_executor *ex, belay_token token, arm *a);
 
 /* ---- owner/defer.c: cleanup -------------------------------------------------------------------------------------------- */
 

@@ -93,12 +93,6 @@ static void call(cell *c, void *context) {
     ((belay_cancel_callback *)c->function)(&reason, c->arg);
 }
 
-void token_call(scope *s, cancel_level level) {
-    occasion o = {s, level};
-    cells_run(s->executor, s->number, &s->on_cancel, level == CANCEL_HARD ? ON_HARD : ON_SOFT,
-              false, call, &o);
-}
-
 static uint16_t flags_of(belay_cancel_level level) {
     return level == BELAY_SOFT_CANCELED ? ON_SOFT | ON_HARD : ON_HARD;
 }
@@ -162,10 +156,6 @@ belay_status belay_on_cancel_forget(belay_registration registration) {
     return cell_remove(NULL, CELL_ON_CANCEL, registration, false);
 }
 
-void token_end(scope *s) {
-    cells_drop(s->executor, s->number, &s->on_cancel);
-}
-
 /* ---- links ------------------------------------------------------------------------------------------------------------------ */
 
 belay_status token_prepare(belay_token token, cell **out) {
@@ -210,72 +200,105 @@ void token_unlink(belay_registration link) {
     }
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------------------------------- */
 
-/* On the waiter's stack. The drop hook of its cell is the last to touch it. */
-typedef struct watch {
-    lock lock;
-    bool hit;
-    bool gone;
-    list waiters; /* the one */
-} watch;
+/* Watchers' arms are under the cells' lock too. A watcher does not hold the scope, which shall be able to end: it is woken then. The
+ * slot stays, its number and so its lock are constant, and at the end of a life the lists are empty. */
 
-static void watch_hit(const belay_cancel_reason *reason, void *arg) {
-    (void)reason;
-    watch *w = arg;
-    lock_take(&w->lock);
-    w->hit = true;
-    lock_release(&w->lock);
-}
-
-static void watch_gone(void *arg) {
-    watch *w = arg;
-    lock_take(&w->lock);
-    w->gone = true;
-    if (!list_empty(&w->waiters)) {
-        (void)arm_wake(arm_of(w->waiters.next));
+static void wake_all(list *watchers) {
+    while (!list_empty(watchers)) {
+        list *node = watchers->next;
+        list_remove(node);
+        (void)arm_wake(arm_of(node));
     }
-    lock_release(&w->lock);
 }
 
-/* One wait for the cell's end. The lock is held at the call and at the return. */
-static wait_word await_gone(belay_task *self, watch *v, belay_time deadline, bool drain) {
+static void wake_watchers(scope *s, cancel_level level) {
+    lock *l = cell_lock(s->executor, s->number);
+    lock_take(l);
+    wake_all(&s->watchers[CANCEL_SOFT]);
+    if (level == CANCEL_HARD) {
+        wake_all(&s->watchers[CANCEL_HARD]);
+    }
+    lock_release(l);
+}
+
+static bool reached(const scope *s, cancel_level level) {
+    uint32_t word =
+        load_seq_cst(&s->cancel); /* after linking; pairs with mark, before wake_watchers */
+    return (word & SCOPE_HARD) != 0 || (level == CANCEL_SOFT && word != 0);
+}
+
+void token_call(scope *s, cancel_level level) {
+    occasion o = {s, level};
+    cells_run(s->executor, s->number, &s->on_cancel, level == CANCEL_HARD ? ON_HARD : ON_SOFT,
+              false, call, &o);
+    wake_watchers(s, level);
+}
+
+void token_end(scope *s) {
+    cells_drop(s->executor, s->number, &s->on_cancel);
+    wake_watchers(s, CANCEL_HARD);
+}
+
+belay_status token_state(belay_executor *ex, belay_token token, cancel_level level) {
+    scope *s = scope_at(ex, scope_of(token));
+    if (s == NULL || !count_pin(s, (uint32_t)(token.generation & SLOT_GENERATION))) {
+        return BELAY_ESTALE;
+    }
+    bool now = reached(s, level);
+    count_leave(NULL, s);
+    return now ? BELAY_OK : BELAY_EAGAIN;
+}
+
+belay_status token_watch(belay_executor *ex, belay_token token, cancel_level level, arm *a) {
+    scope *s = scope_at(ex, scope_of(token));
+    if (s == NULL || !count_pin(s, (uint32_t)(token.generation & SLOT_GENERATION))) {
+        return BELAY_ESTALE;
+    }
+    lock *l = cell_lock(ex, s->number);
+    lock_take(l);
+    list_append(&s->watchers[level], &a->link);
+    bool now = reached(s, level);
+    if (now) {
+        list_remove(&a->link);
+    }
+    lock_release(l);
+    count_leave(NULL, s);
+    return now ? BELAY_OK : BELAY_EAGAIN;
+}
+
+void token_unwatch(belay_executor *ex, belay_token token, arm *a) {
+    lock *l = cell_lock(ex, token.slot);
+    lock_take(l);
+    list_remove(&a->link);
+    lock_release(l);
+}
+
+/* Until the token is cancelled so far, its scope ends, the deadline passes or the caller is cancelled. */
+static belay_status wait_token(belay_task *self, belay_executor *ex, belay_token token,
+                               cancel_level level, belay_time deadline) {
     waiter w;
-    waiter_init(&w, self, drain);
-    list_append(&v->waiters, &w.arm.link);
-    lock_release(&v->lock);
+    waiter_init(&w, self, false);
+    belay_status status = token_watch(ex, token, level, &w.arm);
+    if (status != BELAY_EAGAIN) {
+        waiter_cancel(&w);
+        return status;
+    }
     wait_word result = waiter_block(&w, deadline, WAIT_FOR_TOKEN);
-    lock_take(&v->lock);
-    list_remove(&w.arm.link);
-    return result;
-}
-
-static belay_status watch_wait(belay_task *self, watch *v, belay_registration r,
-                               belay_time deadline) {
-    wait_word result = WAIT_OK;
-    lock_take(&v->lock);
-    while (!v->gone && result == WAIT_OK) {
-        result = await_gone(self, v, deadline, false);
-    }
-    if (!v->gone) {
-        lock_release(&v->lock);
-        (void)belay_on_cancel_forget(r);
-        lock_take(&v->lock);
-    }
-    while (!v->gone) {
-        (void)await_gone(self, v, BELAY_NEVER, true);
-    }
-    bool hit = v->hit;
-    lock_release(&v->lock);
+    token_unwatch(ex, token, &w.arm);
     if (result == WAIT_CANCELED) {
         cancel_refused(self);
         return BELAY_ECANCELED;
     }
-    return hit ? BELAY_OK : result == WAIT_TIMEDOUT ? BELAY_ETIMEDOUT : BELAY_ESTALE;
+    return result == WAIT_TIMEDOUT ? BELAY_ETIMEDOUT : token_state(ex, token, level);
 }
 
 belay_status belay_token_wait_until(belay_task *self, belay_token token, belay_cancel_level level,
                                     belay_time deadline) {
+    if (level != BELAY_SOFT_CANCELED && level != BELAY_HARD_CANCELED) {
+        return BELAY_EINVAL;
+    }
     belay_status status = check_waiter(self);
     if (status != BELAY_OK) {
         return status;
@@ -284,11 +307,16 @@ belay_status belay_token_wait_until(belay_task *self, belay_token token, belay_c
         cancel_refused(self);
         return BELAY_ECANCELED;
     }
-    watch v = {.hit = false};
-    list_init(&v.waiters);
-    belay_registration r;
-    status = belay_on_cancel(token, level, watch_hit, &v, watch_gone, &r);
-    return status == BELAY_OK ? watch_wait(self, &v, r, deadline) : status;
+    belay_executor *ex = registry_open(token.executor, token.generation);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    cancel_level wanted = level == BELAY_SOFT_CANCELED ? CANCEL_SOFT : CANCEL_HARD;
+    do {
+        status = wait_token(self, ex, token, wanted, deadline);
+    } while (status == BELAY_EAGAIN);
+    registry_done(ex);
+    return status;
 }
 
 /* ---- a descriptor ------------------------------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #ifndef BELAY_SELECT_H
 #define BELAY_SELECT_H
 
+#include <belay/cancel.h>
 #include <belay/task.h>
 #include <belay/time.h>
 
@@ -98,6 +99,18 @@ static inline belay_clause belay_on_lease(struct belay_channel *channel, void *i
                                           struct belay_lease *lease) {
     belay_clause c = belay_on_recv(channel, item);
     c.lease = lease;
+    return c;
+}
+
+/* Ready when the token is cancelled at least to this level; its status is BELAY_ESTALE if it is gone without. */
+static inline belay_clause belay_on_token(belay_token token, belay_cancel_level level) {
+    belay_clause c;
+    memset(&c, 0, sizeof c);
+    c.kind = BELAY_CLAUSE_TOKEN;
+    c.task.slot = token.slot;
+    c.task.executor = token.executor;
+    c.task.generation = token.generation;
+    c.time = level;
     return c;
 }
 
