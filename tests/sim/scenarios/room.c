@@ -98,7 +98,7 @@ static void waiter_canceled(void) {
 }
 
 /* A cancelled scope lets everybody in, and skips. */
-static void scope_canceled(void) {
+static void canceled_by_scope(void) {
     belay_executor *ex = begin();
     sim_check(belay_scope_cancel(place, BELAY_ECANCELED, NULL) == BELAY_OK, "not cancelled");
     end(ex);
@@ -119,7 +119,7 @@ static const scenario list_of_scenarios[] = {
     {"handed_over", reset, handed_over, 2},
     {"foreign_spawner", reset, foreign_spawner, 2},
     {"waiter_canceled", reset, waiter_canceled, 2},
-    {"scope_canceled", reset, scope_canceled, 2},
+    {"canceled_by_scope", reset, canceled_by_scope, 2},
     {"tried", reset, tried, 2},
 };
 
