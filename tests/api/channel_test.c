@@ -619,7 +619,7 @@ static void test_the_counters_tell_what_is_going_on(void **state) {
     assert_string_equal(info.name, "jobs");
     assert_true(info.capacity == 2 && info.length == 2 && info.senders == 1);
     assert_true(info.receivers == 0 && info.sent == 2 && info.received == 0 && info.closed == 0);
-    assert_int_equal(count_waiting(executor_of(state), "channel send"), 1);
+    await_waiting(executor_of(state), "channel send", 1);
     assert_int_equal(recv_int(NULL, ch), 0);
     info = look(ch);
     assert_true(info.length == 2 && info.senders == 0 && info.sent == 3 && info.received == 1);
