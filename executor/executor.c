@@ -153,6 +153,11 @@ static bool make_slabs(belay_executor *ex) {
 static void free_leftovers(belay_executor *ex) {
     for (uint32_t i = 1; ex->tasks.chunks != NULL && i <= slab_made(&ex->tasks); i++) {
         belay_task *t = slab_at(&ex->tasks, i);
+        if (state_phase(t) == PHASE_DONE && t->v.end.observed == 0) {
+            const belay_failure failure = {t->v.end.status, load_relaxed(&t->name),
+                                           load_relaxed(&t->site)}; /* relaxed: nobody runs */
+            failure_unobserved(ex, &failure);
+        }
         if (state_phase(t) == PHASE_DONE && t->v.end.has_result != 0 && t->u.result_drop != NULL) {
             t->u.result_drop(t->result);
         }

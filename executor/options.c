@@ -292,6 +292,8 @@ static void take_hooks(const belay_config *config, options *out) {
     out->thread_start = config->thread_start;
     out->thread_stop = config->thread_stop;
     out->thread_arg = config->thread_arg;
+    out->unobserved = config->unobserved;
+    out->unobserved_arg = config->unobserved_arg;
     if (config->allocate != NULL) {
         out->alloc = (allocator){config->allocate, config->release, config->allocator_arg};
     } else {

@@ -28,6 +28,8 @@ typedef struct options {
     belay_thread_hook *thread_start;
     belay_thread_hook *thread_stop;
     void *thread_arg;
+    belay_unobserved_hook *unobserved; /* NULL: none */
+    void *unobserved_arg;
 } options;
 
 /* Merges; reports bad variables (or fails, when strict). config may be NULL. BELAY_OK or BELAY_EINVAL. */

@@ -19,6 +19,7 @@ const char *belay_status_text(belay_status status) {
         [-BELAY_ENOSTACK] = "out of stacks",
         [-BELAY_ENOENT] = "no such entry",
         [-BELAY_EPIPE] = "closed at the other end",
+        [-BELAY_ENOTREADY] = "ended before it was ready",
     };
     const belay_status count = sizeof text / sizeof *text;
     if (status > 0) {

@@ -49,13 +49,17 @@ static wait_word drain_scope(belay_task *self, scope *s, int64_t deadline) {
 /* ---- the result of a close ----------------------------------------------------------------------------------------- */
 
 /* Under the lock, or nobody else is left. */
+static belay_status own_verdict(const scope *s) {
+    return s->failed != 0 && s->policy != BELAY_SUPERVISE ? s->first.status : BELAY_OK;
+}
+
 static belay_status verdict(const scope *s) {
     if (!scope_canceled(s)) {
-        return s->policy == BELAY_FAIL_FAST ? s->failure : BELAY_OK;
+        return own_verdict(s);
     }
-    bool failed = s->failure != BELAY_OK && s->reason[CANCEL_HARD].code == s->failure;
+    bool failed = s->failed != 0 && s->reason[CANCEL_HARD].code == s->first.status;
     if (load_relaxed(&s->noticed) == 0 && !failed) { /* relaxed: set before the members left */
-        return BELAY_OK;
+        return own_verdict(s); /* a cancel that nobody noticed changes nothing */
     }
     return s->inherited[CANCEL_HARD] ? BELAY_ECANCELED : s->reason[CANCEL_HARD].code;
 }
@@ -113,7 +117,7 @@ static void detach(belay_task *self, scope *s) {
 }
 
 /* The scope was empty and is detached: ends it as soon as nobody pins it, and frees it. */
-static belay_status finish(belay_task *self, scope *s) {
+static belay_status finish(belay_task *self, scope *s, belay_failures *report) {
     belay_executor *ex = s->executor;
     scope *parent = load_relaxed(&s->parent); /* relaxed, both: constant while open */
     bool opened_outside = load_relaxed(&s->opener) == NULL;
@@ -121,11 +125,17 @@ static belay_status finish(belay_task *self, scope *s) {
     do {
         (void)drain_scope(self, s, PORT_NEVER);
     } while (!count_kill(s));
-    CHECK(list_empty(&s->waiters) && list_empty(&s->children) && list_empty(&s->cleanup));
+    CHECK(list_empty(&s->waiters) && list_empty(&s->takers) && list_empty(&s->children) &&
+          list_empty(&s->cleanup));
     belay_status result = verdict(s);
+    if (report != NULL) {
+        failures_read(s, report);
+    }
     lock_release(&s->lock);
     token_unlink(s->follows);
     token_end(s);
+    results_drop(s);
+    failures_free(s);
     if (count_generation(s) != UINT32_MAX) { /* a slot whose generations are used up is retired */
         slot_give(ex, worker_in(ex), SLOT_SCOPE, s);
     }
@@ -147,10 +157,14 @@ static wait_word drain_and_clean(belay_task *self, scope *s, int64_t deadline) {
     return result;
 }
 
-belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline) {
+belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline,
+                               belay_failures *report) {
     lock_take(&s->lock);
     if (drain_and_clean(self, s, deadline) != WAIT_OK) {
         s->closing = false;
+        if (report != NULL) {
+            failures_read(s, report);
+        }
         lock_release(&s->lock);
         return BELAY_EBUSY;
     }
@@ -159,10 +173,11 @@ belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline) {
     shield_disarm(s);   /* the same */
     lock_release(&s->lock);
     detach(self, s);
-    return finish(self, s);
+    return finish(self, s, report);
 }
 
-belay_status belay_scope_close_until(belay_task *self, belay_scope h, belay_time deadline) {
+static belay_status close_by_handle(belay_task *self, belay_scope h, belay_time deadline,
+                                    belay_failures *report) {
     belay_status status = check_waiter(self);
     if (status != BELAY_OK) {
         return status;
@@ -182,14 +197,27 @@ belay_status belay_scope_close_until(belay_task *self, belay_scope h, belay_time
     }
     count_leave(worker_in(ex), s);
     if (status == BELAY_OK) {
-        status = scope_close_begun(self, s, deadline);
+        status = scope_close_begun(self, s, deadline, report);
     }
     registry_done(ex);
     return status;
 }
 
+belay_status belay_scope_close_until(belay_task *self, belay_scope h, belay_time deadline) {
+    return close_by_handle(self, h, deadline, NULL);
+}
+
 belay_status belay_scope_close(belay_task *self, belay_scope h) {
-    return belay_scope_close_until(self, h, BELAY_NEVER);
+    return close_by_handle(self, h, BELAY_NEVER, NULL);
+}
+
+belay_status belay_scope_close_report(belay_task *self, belay_scope h, belay_time deadline,
+                                      belay_failures *out) {
+    if (out == NULL) {
+        return BELAY_EINVAL;
+    }
+    *out = (belay_failures){0};
+    return close_by_handle(self, h, deadline, out);
 }
 
 void scope_close_above(belay_task *t, const scope *base) {
@@ -205,7 +233,7 @@ void scope_close_above(belay_task *t, const scope *base) {
         belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "its opener returned"};
         (void)scope_cancel_tree(s, &reason);
         (void)begin(s);
-        (void)scope_close_begun(t, s, PORT_NEVER);
+        (void)scope_close_begun(t, s, PORT_NEVER, NULL);
     }
 }
 
@@ -215,7 +243,7 @@ void scope_close_left(belay_task *t) {
 
 void cleanup_scope_close(belay_task *self, scope *s) {
     (void)begin(s);
-    (void)scope_close_begun(self, s, PORT_NEVER);
+    (void)scope_close_begun(self, s, PORT_NEVER, NULL);
 }
 
 /* ---- waiting without closing --------------------------------------------------------------------------------------------- */

@@ -153,13 +153,18 @@ bool count_watch(scope *s) {
     return true;
 }
 
-static void wake_waiters(scope *s) {
-    (void)fetch_and_acq_rel(&s->word, ~WATCHED); /* acq_rel: pairs with count_watch */
-    while (!list_empty(&s->waiters)) {
-        list *node = s->waiters.next;
+static void wake_all(list *arms) {
+    while (!list_empty(arms)) {
+        list *node = arms->next;
         list_remove(node);
         (void)arm_wake(arm_of(node));
     }
+}
+
+static void wake_waiters(scope *s) {
+    (void)fetch_and_acq_rel(&s->word, ~WATCHED); /* acq_rel: pairs with count_watch */
+    wake_all(&s->waiters);
+    wake_all(&s->takers);
 }
 
 /* We may be late: another who brought it to zero has woken the waiters, and those who wait now, perhaps in another life of
@@ -167,7 +172,8 @@ static void wake_waiters(scope *s) {
  * whoever brings it to zero comes here. */
 void scope_drained(scope *s) {
     lock_take(&s->lock);
-    bool zero = (load_acquire(&s->word) & (COUNT_MASK | DEAD)) == 0; /* pairs with count_born, and with leaving */
+    bool zero = (load_acquire(&s->word) & (COUNT_MASK | DEAD)) ==
+                0; /* pairs with count_born, and with leaving */
     if (zero) {
         wake_waiters(s);
     }

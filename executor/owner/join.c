@@ -56,6 +56,7 @@ void joins_read(belay_task *t, belay_outcome *out) {
                            .status = e->status,
                            .cancel_requested = e->cancel_requested != 0,
                            .has_result = e->has_result != 0};
+    e->observed = 1;
     if (e->has_result != 0) {
         out->result = t->result;
         out->result_drop = t->u.result_drop;

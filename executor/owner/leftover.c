@@ -107,7 +107,7 @@ void leftover_close(scope *root, int64_t deadline) {
         if (s->kind != SCOPE_PLAIN) {
             owner_abandon(s);
             count_leave(NULL, s);
-        } else if (scope_close_begun(NULL, s, deadline) == BELAY_EBUSY) {
+        } else if (scope_close_begun(NULL, s, deadline, NULL) == BELAY_EBUSY) {
             return;
         }
     }

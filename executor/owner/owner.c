@@ -68,6 +68,8 @@ void owner_end(scope *s) {
     unlink_from_parents(s);
     token_end(s);
     cleanup_run_outside(s);
+    results_drop(s);
+    failures_free(s);
     if (s->drained != NULL) {
         call_drop(s->drained, s->drained_arg);
     }

@@ -85,13 +85,18 @@ static void count_outcome(belay_executor *ex, worker *w, uint8_t kind) {
     count_here(ex, w, by_kind[kind]);
 }
 
-/* Publishes the ending to those with a handle. */
-static void publish(belay_task *t) {
+/* Publishes the ending to those with a handle. True: it has gone to one who waits for the task to be ready, and is his alone. */
+static bool publish(belay_task *t) {
     lock *l = task_lock(t);
     lock_take(l);
+    bool early = unlikely(state_has(t, STATE_STARTER)) && start_is_pending(t);
+    if (early) {
+        t->v.end.observed = 1;
+    }
     state_done(t);
     joiners_wake(t);
     lock_release(l);
+    return early;
 }
 
 /* The record has no reference: back to the slab. */
@@ -113,7 +118,18 @@ static void drop_result(belay_task *t, belay_drop *drop) {
     }
 }
 
+/* What a report says of a task that has ended. */
+static belay_failure failure_of(const belay_task *t, belay_status status) {
+    /* relaxed, both: constant for a life */
+    return (belay_failure){
+        .status = status, .name = load_relaxed(&t->name), .site = load_relaxed(&t->site)};
+}
+
 void task_reap(belay_executor *ex, belay_task *t) {
+    if (unlikely(t->v.end.observed == 0)) {
+        const belay_failure failure = failure_of(t, t->v.end.status);
+        failure_unobserved(ex, &failure);
+    }
     if (t->v.end.has_result != 0) {
         drop_result(t, t->u.result_drop);
     }
@@ -130,9 +146,10 @@ static void drop_argument(belay_executor *ex, worker *w, belay_task *t, ending e
     t->v.end = e;
 }
 
-static void leave_scope(worker *w, scope *s, const ending *e, const char *site) {
-    if (unlikely(e->kind == BELAY_OUTCOME_ERROR)) {
-        scope_failed(s, e->status, site);
+/* failure: NULL, or the task's error. */
+static void leave_scope(worker *w, scope *s, const belay_failure *failure) {
+    if (unlikely(failure != NULL)) {
+        scope_failed(s, failure);
     }
     if (unlikely(s->cap != 0)) {
         room_give(s);
@@ -140,11 +157,30 @@ static void leave_scope(worker *w, scope *s, const ending *e, const char *site) 
     count_leave(w, s);
 }
 
+/* The end of a task that a handle was given out for, or whose scope keeps outcomes. */
+static void finish_known(worker *w, belay_task *t, scope *s, const belay_failure *failure) {
+    belay_executor *ex = s->executor;
+    bool keep = (s->flags & BELAY_SCOPE_KEEP_OUTCOMES) != 0;
+    t->v.end.observed = failure == NULL || !scope_is_deaf(s);
+    if (publish(t)) {
+        failure = NULL;
+        keep = false;
+    }
+    if (keep) {
+        results_add(s, t); /* with the reference: from here on the record is the scope's */
+    }
+    leave_scope(w, s, failure);
+    if (!keep && ref_lose(t, ref_generation(t)) == REF_LAST) {
+        task_reap(ex, t);
+    }
+}
+
 /* The body has returned, or never runs. `skipped` tasks have no result. */
 static void task_finish(worker *w, belay_task *t, ending e) {
     scope *s = load_relaxed(&t->scope); /* relaxed: own, all */
     belay_executor *ex = s->executor;
-    const char *site = load_relaxed(&t->site);
+    const belay_failure error = failure_of(t, e.status);
+    const belay_failure *failure = e.kind == BELAY_OUTCOME_ERROR ? &error : NULL;
     bool handle = state_has(t, STATE_HANDLE);
     drop_argument(ex, w, t, e);
     if (unlikely(!handle && e.has_result != 0)) {
@@ -153,13 +189,12 @@ static void task_finish(worker *w, belay_task *t, ending e) {
     shard_unlink(t);
     count_outcome(ex, w, e.kind);
     if (unlikely(handle)) {
-        publish(t);
-        leave_scope(w, s, &e, site);
-        if (ref_lose(t, ref_generation(t)) == REF_LAST) {
-            task_reap(ex, t);
-        }
+        finish_known(w, t, s, failure);
     } else {
-        leave_scope(w, s, &e, site);
+        if (unlikely(failure != NULL) && scope_is_deaf(s)) {
+            failure_unobserved(ex, failure);
+        }
+        leave_scope(w, s, failure);
         record_free(ex, w, t);
     }
 }
@@ -301,25 +336,10 @@ void task_refuse(worker *w, belay_task *t) {
                          .cancel_requested = task_canceled(t)});
 }
 
-void scope_failed(scope *s, belay_status status, const char *site) {
-    lock_take(&s->lock);
-    if (s->failure == BELAY_OK) {
-        s->failure = status;
-    }
-    lock_release(&s->lock);
-    if (s->policy == BELAY_FAIL_FAST) {
-        belay_cancel_reason reason = {.code = status,
-                                      .text = "a task of the scope failed",
-                                      .site = site,
-                                      .origin = scope_handle(s->executor, s)};
-        (void)scope_cancel_tree(s, &reason);
-    }
-}
-
 /* ---- small calls about oneself --------------------------------------------------------------------------------------------- */
 
 /* A stolen fork is a part of the task that forked. Both live until that one has synced. */
-static belay_task *whole_task(belay_task *t) {
+belay_task *task_whole(belay_task *t) {
     while (state_has(t, STATE_FORK)) {
         t = t->v.parent;
     }
@@ -331,7 +351,7 @@ belay_status belay_set_result(belay_task *self, void *result, belay_drop *drop) 
     if (self == NULL || !is_current(self) || state_phase(self) != PHASE_RUNNING) {
         return BELAY_ECONTEXT;
     }
-    belay_task *t = whole_task(self);
+    belay_task *t = task_whole(self);
     lock *l = task_lock(t);
     lock_take(l);
     void *before = t->result;
@@ -354,7 +374,7 @@ belay_task_handle belay_task_self_handle(belay_task *self) {
     if (self == NULL) {
         return (belay_task_handle){0};
     }
-    self = whole_task(self);
+    self = task_whole(self);
     if (is_current(self) && !state_has(self, STATE_HANDLE)) {
         ref_born(
             self,

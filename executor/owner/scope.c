@@ -61,20 +61,26 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     store_relaxed(&s->noticed, 0u);
     s->cap = o->cap;
     s->policy = (uint32_t)o->policy;
+    s->flags = o->flags;
     s->room = 0;
     list_init(
         &s->children); /* the lock starts as zero and stays: a late waiter of an earlier life may hold it */
     list_init(&s->sibling);
     list_init(&s->waiters);
     list_init(&s->queue);
+    list_init(&s->takers);
+    s->results = NULL;
+    s->results_last = NULL;
+    s->services = (services){0};
     shard_init(s);
     for (int i = 0; i < CANCEL_LEVELS; i++) {
         s->reason[i] = (belay_cancel_reason){0};
         s->inherited[i] = false;
         list_init(&s->watchers[i]);
     }
-    s->flags = o->flags;
-    s->failure = BELAY_OK;
+    s->first = (belay_failure){0};
+    s->failed = 0;
+    s->failures = NULL;
     s->closing = false;
     s->ended = false;
     s->armed = false;
@@ -111,9 +117,10 @@ static void scope_link(scope *s, scope *parent) {
 }
 
 static bool options_valid(const belay_scope_options *o) {
-    return o->policy <= BELAY_SUPERVISE && o->deadline >= 0 &&
-           (o->flags & ~(uint32_t)BELAY_SCOPE_SOFT) == 0 && o->shield_until >= 0 &&
-           o->shield_until != BELAY_NEVER && o->cleanup_budget >= BELAY_NO_BUDGET;
+    const uint32_t flags = BELAY_SCOPE_SOFT | BELAY_SCOPE_KEEP_OUTCOMES;
+    return (uint32_t)o->policy <= BELAY_COLLECT && o->deadline >= 0 && (o->flags & ~flags) == 0 &&
+           o->shield_until >= 0 && o->shield_until != BELAY_NEVER &&
+           o->cleanup_budget >= BELAY_NO_BUDGET;
 }
 
 /* Nested budgets: never more than that of the scopes around. */
@@ -150,6 +157,7 @@ void scope_root_free(scope *root) {
     count_unbias(root);
     CHECK_ALWAYS(count_kill(root));
     lock_release(&root->lock);
+    failures_free(root);
 }
 
 /* The new scope becomes the task's innermost. The task is linked first, so that who cancels it finds the scope. */
@@ -230,7 +238,7 @@ belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *
     if (status != BELAY_OK) {
         return status;
     }
-    enter(self, s, o->cap == 0);
+    enter(self, s, o->cap == 0 && (o->flags & BELAY_SCOPE_KEEP_OUTCOMES) == 0);
     settle(s, o, self, link);
     *out = scope_handle(s->executor, s);
     return BELAY_OK;
@@ -410,7 +418,7 @@ belay_scope belay_scope_current(belay_task *self) {
     if (self == NULL) {
         return (belay_scope){0};
     }
-    const scope *s = load_relaxed(&self->inner); /* relaxed: own */
+    const scope *s = scope_public(load_relaxed(&self->inner)); /* relaxed: own */
     return scope_handle(s->executor, s);
 }
 

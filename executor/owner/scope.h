@@ -34,6 +34,24 @@ typedef enum scope_kind { SCOPE_PLAIN = 0, SCOPE_OWNER, SCOPE_SOURCE } scope_kin
 
 #define NO_BUDGET_SET INT64_MAX
 #define DEFAULT_BUDGET (5 * BELAY_SECOND)
+/* A scope's own flags, beside the public BELAY_SCOPE_... */
+#define SCOPE_SERVICES (1u << 16) /* it is the hidden child that holds its parent's services */
+
+/* Errors after the first: allocated at the second, as long as the scope. */
+typedef struct failure_book {
+    uint32_t count;
+    belay_failure list[BELAY_FAILURES_LISTED - 1];
+} failure_book;
+
+/* Service tasks, oldest first; see owner/service.c. Under the lock of the scope that they serve. */
+typedef struct services {
+    struct scope *hidden; /* where they are members; NULL: there never was one */
+    belay_task_handle
+        *list; /* weak: those that have ended by themselves are thrown out when it is full */
+    uint32_t count;
+    uint32_t promised; /* places that spawners have been promised */
+    uint32_t capacity;
+} services;
 
 typedef struct scope {
     /* -- what spawning at home and polling touch */
@@ -49,6 +67,7 @@ typedef struct scope {
     uint32_t cap;                  /* constant; 0: none */
     uint32_t fork_mark;            /* constant: the opener's forks outstanding at open */
     uint32_t policy;               /* constant */
+    uint32_t flags;                /* constant: BELAY_SCOPE_..., SCOPE_... */
     ATOMIC(uint32_t) noticed;      /* somebody saw that it is cancelled; only ever set */
     /* -- what others touch */
     _Alignas(64) ATOMIC(uint64_t) word; /* owner/count.h */
@@ -63,11 +82,16 @@ typedef struct scope {
     struct scope *next[CANCEL_LEVELS]; /* a canceller's list; its who set that bit of `cancel` */
     belay_cancel_reason reason[CANCEL_LEVELS]; /* written before the bit, then constant */
     bool inherited[CANCEL_LEVELS];             /* the reason came from an ancestor */
-    uint32_t flags;                            /* constant: of the options */
-    belay_status failure;                      /* the first member's error */
-    bool closing;                              /* somebody is in close */
-    bool ended; /* it was empty in close: no deadline is armed any more */
-    bool armed; /* the deadline's timer is */
+    belay_failure first;    /* the first error of a member, if `failed` is not 0 */
+    uint64_t failed;        /* errors of members */
+    failure_book *failures; /* those after the first; NULL: none yet, or no memory */
+    list takers;            /* those who wait for the next outcome, or zero */
+    runnable *results;      /* ended members whose outcome nobody has taken, oldest first */
+    runnable *results_last;
+    services services;
+    bool closing; /* somebody is in close */
+    bool ended;   /* it was empty in close: no deadline is armed any more */
+    bool armed;   /* the deadline's timer is */
     timer deadline;
     belay_time deadline_at;
     uint8_t shield;    /* shield_state */
@@ -322,8 +346,10 @@ void scope_drain_shared(belay_task *self, scope *s, uint32_t generation);
 void scope_drained(scope *s);
 /* Cancels and closes the scopes that a task left open: all, or those inside `base`. */
 void scope_close_left(belay_task *t);
-/* Drains and ends a scope whose `closing` the caller has set. BELAY_EBUSY: the deadline passed, and `closing` is off. */
-belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline);
+/* Drains and ends a scope whose `closing` the caller has set. BELAY_EBUSY: the deadline passed, and `closing` is off.
+ * report: NULL, or receives the members' errors. */
+belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline,
+                               belay_failures *report);
 /* owner/leftover.c. What holds the root: nothing but scopes that were opened from outside, without a task in them, and
  * that nobody is closing? */
 bool leftover_only(scope *root);
@@ -336,7 +362,35 @@ void scope_close_above(belay_task *t, const scope *base);
 belay_status room_take(belay_task *self, scope *s, bool may_wait);
 void room_give(scope *s);
 /* A member has ended with an error. */
-void scope_failed(scope *s, belay_status status, const char *site);
+void scope_failed(scope *s, const belay_failure *failure);
+/* Under the scope's lock, or when nobody else is left. */
+void failures_read(const scope *s, belay_failures *out);
+/* Nobody else is left. */
+void failures_free(scope *s);
+/* A task of this scope has ended in error: will nobody hear of it through the scope? */
+static inline bool scope_is_deaf(const scope *s) {
+    return s->policy == BELAY_SUPERVISE;
+}
+/* Tells the program of an error that nobody has observed. */
+void failure_unobserved(const belay_executor *ex, const belay_failure *failure);
+
+/* ---- owner/next.c: outcomes in the order of completion ------------------------------------------------------------------ */
+
+/* The task is done; the running task's reference goes to the scope. Before the scope's count is lowered. */
+void results_add(scope *s, belay_task *t);
+/* Drops what nobody has taken. The scope has ended, and is the caller's. */
+void results_drop(scope *s);
+
+/* ---- owner/scope.c: scopes by handle ------------------------------------------------------------------------------------ */
+
+/* Pins the scope. NULL: stale, nothing to be done. Else scope_done. */
+scope *scope_hold(belay_scope h, belay_executor **ex);
+void scope_done(belay_executor *ex, scope *s);
+/* Programs do not know hidden scopes: what one belongs to. */
+static inline const scope *scope_public(const scope *s) {
+    return unlikely((s->flags & SCOPE_SERVICES) != 0) ? load_relaxed(&s->parent)
+                                                      : s; /* relaxed: constant while open */
+}
 void deadline_arm(scope *s, belay_time at);
 void deadline_disarm(scope *s);
 
@@ -357,8 +411,16 @@ uint32_t deferred_number(void);
 
 /* ---- owner/run.c ------------------------------------------------------------------------------------------------------- */
 
+/* The task of which t is a part: itself, or the one that forked. Only the running task. */
+belay_task *task_whole(belay_task *t);
 /* The task's body has left in a way that cannot be made good: aborts with a message that names it. t may be NULL. */
 _Noreturn void task_left(const belay_task *t, const char *how);
+/* owner/spawn.c: spawns for belay_start, whose arm is first among the joiners from the beginning. */
+belay_status spawn_for_starter(belay_task *self, belay_scope h, belay_body *body, void *arg,
+                               const belay_task_options *options, belay_task_handle *out,
+                               const char *site, arm *starter);
+/* owner/start.c, under the task's lock, of a task that belay_start has spawned: does its starter still wait? */
+bool start_is_pending(const belay_task *t);
 /* owner/join.c, under the task's lock: who waits for its end; at the end all are woken. */
 void joiner_add(belay_task *t, arm *a);
 void joiner_remove(belay_task *t, arm *a);

@@ -119,7 +119,8 @@ static bool tell_batch(sched *sc, shard *h) {
         list_remove(&a->link);
         list_append(&h->told, &a->link);
         bool parked;
-        if (upcall_canceled(a->task) && wait_claim(&a->task->wait, WAIT_CANCELED, &parked) && parked) {
+        if (upcall_canceled(a->task) && wait_claim(&a->task->wait, WAIT_CANCELED, &parked) &&
+            parked) {
             ready[n++] = a->task;
         }
     }

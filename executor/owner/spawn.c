@@ -32,6 +32,7 @@ typedef struct request {
     belay_task_handle *out;
     const char *site;
     bool may_wait;
+    arm *starter; /* belay_start's, which waits from the first moment */
 } request;
 
 static const belay_task_options no_options = {0};
@@ -61,7 +62,7 @@ static inline void fill(belay_task *t, scope *s, worker *w, const request *r) {
     t->arg = r->arg;
     t->v.drop = o->arg_drop;
     t->result = NULL;
-    t->joiners = NULL;
+    t->joiners = r->starter;
     store_relaxed(&t->site, r->site);
     store_relaxed(&t->name, o->name);
     store_relaxed(&t->born, born_now(w));
@@ -69,8 +70,13 @@ static inline void fill(belay_task *t, scope *s, worker *w, const request *r) {
     store_relaxed(&t->pin, pin);
 }
 
-static uint32_t flags_of(const request *r) {
-    return (r->out != NULL ? STATE_HANDLE : 0u) |
+/* Will the ending be wanted: by who has a handle, or by the scope? */
+static bool is_known(const scope *s, const request *r) {
+    return r->out != NULL || (s->flags & BELAY_SCOPE_KEEP_OUTCOMES) != 0;
+}
+
+static uint32_t flags_of(const scope *s, const request *r) {
+    return (is_known(s, r) ? STATE_HANDLE : 0u) | (r->starter != NULL ? STATE_STARTER : 0u) |
            ((r->options->flags & BELAY_TASK_RUN_CANCELED) != 0 ? STATE_RUN_CANCELED : 0u);
 }
 
@@ -117,13 +123,16 @@ void deferred_end(belay_executor *ex, worker *w, belay_task *t) {
 /* ---- accepting ------------------------------------------------------------------------------------------------------- */
 
 /* From here on the task is accepted. */
-static void launch(belay_executor *ex, worker *w, belay_task *t, const request *r, deferred *d) {
+static void launch(belay_executor *ex, worker *w, belay_task *t, scope *s, const request *r,
+                   deferred *d) {
     count_here(ex, w, COUNT_SPAWNED);
+    if (is_known(s, r)) {
+        ref_born(t, r->out != NULL ? 2 : 1);
+    }
     if (r->out != NULL) {
-        ref_born(t, 2);
         *r->out = task_handle(ex, t);
     }
-    state_born(t, d != NULL ? PHASE_DEFERRED : PHASE_QUEUED, flags_of(r));
+    state_born(t, d != NULL ? PHASE_DEFERRED : PHASE_QUEUED, flags_of(s, r));
     if (unlikely(d != NULL)) {
         defer(ex, t, d, r->options->start_at);
     } else if (unlikely(r->options->pin != 0) || w == NULL) {
@@ -148,7 +157,7 @@ static belay_status accept(belay_executor *ex, worker *w, scope *s, const reques
         }
     }
     fill(t, s, w, r);
-    launch(ex, w, t, r, d);
+    launch(ex, w, t, s, r, d);
     return BELAY_OK;
 }
 
@@ -244,14 +253,22 @@ belay_status belay_spawn_from(belay_task *self, belay_scope h, belay_body *body,
                spawn_fast(self, h, body, arg, site))) {
         return BELAY_OK;
     }
-    const request r = {self, body, arg, given != NULL ? given : &no_options, out, site, true};
+    const request r = {self, body, arg, given != NULL ? given : &no_options, out, site, true, NULL};
+    return spawn(h, &r);
+}
+
+belay_status spawn_for_starter(belay_task *self, belay_scope h, belay_body *body, void *arg,
+                               const belay_task_options *given, belay_task_handle *out,
+                               const char *site, arm *starter) {
+    const request r = {self, body, arg, given, out, site, true, starter};
     return spawn(h, &r);
 }
 
 belay_status belay_try_spawn_from(belay_task *self, belay_scope h, belay_body *body, void *arg,
                                   const belay_task_options *given, belay_task_handle *out,
                                   const char *site) {
-    const request r = {self, body, arg, given != NULL ? given : &no_options, out, site, false};
+    const request r = {self, body, arg,   given != NULL ? given : &no_options,
+                       out,  site, false, NULL};
     return spawn(h, &r);
 }
 
@@ -260,6 +277,6 @@ belay_status belay_spawn_at_from(belay_task *self, belay_scope h, belay_time whe
                                  const char *site) {
     belay_task_options o = given != NULL ? *given : no_options;
     o.start_at = when;
-    const request r = {self, body, arg, &o, out, site, true};
+    const request r = {self, body, arg, &o, out, site, true, NULL};
     return spawn(h, &r);
 }

@@ -27,6 +27,7 @@ enum {
     STATE_LOST_FORK = 1u << 7,    /* a fork had no memory: the outcome is that error */
     STATE_FORK = 1u << 8,         /* the record of a stolen fork, not of a spawned task */
     STATE_DEFERS = 1u << 9,       /* it has deferred calls to make at its end */
+    STATE_STARTER = 1u << 10,     /* spawned by belay_start */
     STATE_KIND_SHIFT = 16         /* bits 16..23: wait_kind while SUSPENDED */
 };
 

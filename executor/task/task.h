@@ -32,7 +32,8 @@ typedef struct ending {
     belay_status status;
     uint8_t kind; /* belay_outcome_kind */
     uint8_t cancel_requested;
-    uint16_t has_result;
+    uint8_t has_result; /* it is there and not taken; under the task's lock once published */
+    uint8_t observed;   /* somebody has seen the ending, or need not; likewise */
 } ending;
 
 struct belay_task {

@@ -14,6 +14,8 @@ const char *wait_kind_text(wait_kind kind) {
                                                  [WAIT_FOR_TURN] = "its turn",
                                                  [WAIT_FOR_START] = "its start time",
                                                  [WAIT_FOR_CALLBACK] = "a callback's end",
+                                                 [WAIT_FOR_NEXT] = "the next outcome",
+                                                 [WAIT_FOR_READY] = "its child to be ready",
                                                  [WAIT_FOR_SEND] = "channel send",
                                                  [WAIT_FOR_RECV] = "channel receive",
                                                  [WAIT_FOR_ACKNOWLEDGED] = "channel join",

@@ -47,6 +47,8 @@ typedef enum wait_kind {
     WAIT_FOR_TURN,
     WAIT_FOR_START,
     WAIT_FOR_CALLBACK,
+    WAIT_FOR_NEXT,
+    WAIT_FOR_READY,
     WAIT_FOR_SEND,
     WAIT_FOR_RECV,
     WAIT_FOR_ACKNOWLEDGED,
@@ -65,6 +67,7 @@ struct waiter;
 typedef struct arm {
     list link;             /* under the object's lock */
     struct waiter *waiter; /* constant while linked */
+    uint32_t mark;         /* 0, or what else it means to the object; constant while linked */
 } arm;
 
 typedef struct waiter {
@@ -111,6 +114,7 @@ static inline bool waiter_wake(waiter *w) {
 static inline void arm_init(arm *a, waiter *w) {
     list_init(&a->link);
     a->waiter = w;
+    a->mark = 0;
 }
 static inline arm *arm_of(list *node) {
     return list_entry(node, arm, link);

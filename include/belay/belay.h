@@ -7,6 +7,7 @@
 #include <belay/cleanup.h>
 #include <belay/config.h>
 #include <belay/executor.h>
+#include <belay/failure.h>
 #include <belay/foreign.h>
 #include <belay/fork.h>
 #include <belay/handle.h>
@@ -16,6 +17,7 @@
 #include <belay/scope.h>
 #include <belay/select.h>
 #include <belay/shield.h>
+#include <belay/start.h>
 #include <belay/status.h>
 #include <belay/task.h>
 #include <belay/time.h>

@@ -7,6 +7,7 @@
 #define BELAY_CONFIG_H
 
 #include <belay/detail/fast.h>
+#include <belay/failure.h>
 #include <belay/time.h>
 
 #include <stddef.h>
@@ -71,6 +72,13 @@ typedef struct belay_config {
     belay_thread_hook *thread_start;
     belay_thread_hook *thread_stop;
     void *thread_arg;
+
+    /* NULL, or called once for each task that ended with an error which nobody has observed: it was a member of a scope
+     * with the policy supervise, the root among them, and nobody has taken its outcome with belay_join, belay_scope_next
+     * or a done callback. Called on the thread that drops the last reference to the task, before the scope's close
+     * returns if there never was a handle. May call what does not wait. */
+    belay_unobserved_hook *unobserved;
+    void *unobserved_arg;
 } belay_config;
 
 /* Fills every field with "unset" or NULL. Call it before anything else, with sizeof(belay_config): a

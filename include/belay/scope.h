@@ -12,6 +12,7 @@
 #define BELAY_SCOPE_H
 
 #include <belay/cancel.h>
+#include <belay/failure.h>
 #include <belay/task.h>
 #include <belay/value.h>
 
@@ -21,12 +22,14 @@ extern "C" {
 
 typedef enum belay_failure_policy {
     BELAY_FAIL_FAST = 0, /* the first error of a member cancels the scope, and close returns it */
-    BELAY_SUPERVISE = 1  /* members fail alone; close does not report their errors */
+    BELAY_SUPERVISE = 1, /* members fail alone; close does not return their errors */
+    BELAY_COLLECT = 2    /* no sibling is cancelled; close returns the first error */
 } belay_failure_policy;
 
 /* Flags of a scope. */
 enum {
-    BELAY_SCOPE_SOFT = 1u << 0 /* a soft cancel interrupts here: it cancels this scope hard */
+    BELAY_SCOPE_SOFT = 1u << 0, /* a soft cancel interrupts here: it cancels this scope hard */
+    BELAY_SCOPE_KEEP_OUTCOMES = 1u << 1 /* members' outcomes are kept for belay_scope_next */
 };
 
 /* No time at all for cleanup after a cancel. */
@@ -106,7 +109,7 @@ BELAY_API belay_status belay_scope_wait_until(belay_task *self, belay_scope scop
  *   BELAY_OK         all ended; no error, or the scope was cancelled with BELAY_OK
  *   BELAY_ETIMEDOUT  the scope's own deadline cancelled it, and somebody noticed
  *   BELAY_ECANCELED  it was cancelled from outside, and somebody noticed
- *   other codes      the first error of a member (fail fast), or the code given to belay_scope_cancel
+ *   other codes      the first error of a member (fail fast, collect), or the code given to belay_scope_cancel
  *   BELAY_EBUSY      (_until) the deadline passed with tasks alive: the scope stays closing, call again;
  *                    belay_scope_stragglers names them
  *   BELAY_EDEADLK    the caller is a task inside it, other than its opener; nothing was done
@@ -117,6 +120,39 @@ BELAY_API belay_status belay_scope_wait_until(belay_task *self, belay_scope scop
 BELAY_API belay_status belay_scope_close(belay_task *self, belay_scope scope);
 BELAY_API belay_status belay_scope_close_until(belay_task *self, belay_scope scope,
                                                belay_time deadline);
+
+/* The same, and all errors of members, whatever the policy: *out is filled with BELAY_EBUSY too (those so far), and is
+ * zeroed where nothing was done. deadline: BELAY_NEVER for none. Also BELAY_EINVAL: out NULL. */
+BELAY_API belay_status belay_scope_close_report(belay_task *self, belay_scope scope,
+                                                belay_time deadline, belay_failures *out);
+
+/* The errors of members so far. BELAY_OK, BELAY_EINVAL (out NULL), BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any
+ * thread, any context. */
+BELAY_API belay_status belay_scope_failures(belay_scope scope, belay_failures *out);
+
+/* Takes the outcome of the member that ended first among those whose outcome was not taken, and waits for one to end if there
+ * is none. Only in scopes opened with BELAY_SCOPE_KEEP_OUTCOMES. Waits: a schedule point and a cancel point. Any number
+ * may call it, tasks and foreign threads; each outcome goes to one of them.
+ * outcome: NULL, or receives it, the result included; NULL leaves the result with the task's handles, or drops it.
+ * task: NULL, or receives a handle with a reference: release it.
+ * Memory is kept for tasks that are alive or untaken, and both count towards max_tasks. Close drops untaken outcomes.
+ * In a cancelled scope the opener's call gives BELAY_ECANCELED, as every wait does: belay_scope_try_next does not.
+ *   BELAY_OK         *outcome, *task
+ *   BELAY_ENOENT     no member is left and all outcomes were taken; members that are spawned later bring new ones
+ *   BELAY_ETIMEDOUT  the deadline passed first (_until form)
+ *   BELAY_EAGAIN     there is none now (try_ form, which never waits)
+ *   BELAY_ECANCELED  the caller is cancelled (not the try_ form)
+ *   BELAY_EDEADLK    the caller is a task inside the scope, other than its opener (not the try_ form)
+ *   BELAY_EINVAL     the scope does not keep outcomes
+ *   BELAY_ESTALE, BELAY_ECHILD
+ *   BELAY_ECONTEXT   self is not the calling task, or a callback, or NULL on a worker thread (not the try_ form) */
+BELAY_API belay_status belay_scope_next(belay_task *self, belay_scope scope, belay_outcome *outcome,
+                                        belay_task_handle *task);
+BELAY_API belay_status belay_scope_next_until(belay_task *self, belay_scope scope,
+                                              belay_time deadline, belay_outcome *outcome,
+                                              belay_task_handle *task);
+BELAY_API belay_status belay_scope_try_next(belay_scope scope, belay_outcome *outcome,
+                                            belay_task_handle *task);
 
 /* Changes the scope's deadline; BELAY_NEVER removes it. BELAY_OK, BELAY_EALREADY (it is cancelled),
  * BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any context. */

@@ -35,7 +35,8 @@ enum {
     BELAY_ECHILD = -12,   /* in a forked child: the executor's threads stayed in the parent */
     BELAY_ENOSTACK = -13, /* a task could not start: no stack was left and none could come back */
     BELAY_ENOENT = -14,   /* there is nothing of that name or number */
-    BELAY_EPIPE = -15     /* the channel is closed, or nobody is left at its other end */
+    BELAY_EPIPE = -15,    /* the channel is closed, or nobody is left at its other end */
+    BELAY_ENOTREADY = -16 /* a task that was to report itself ready has ended without */
 };
 
 /* A short lower-case description; "program error" for positive values, never NULL.

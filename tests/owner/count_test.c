@@ -39,6 +39,7 @@ static int start_with(bool symmetric) {
     }
     s.executor = &ex;
     list_init(&s.waiters);
+    list_init(&s.takers);
     home = &ex.sched.workers[0];
     other = &ex.sched.workers[1];
     port_current_set(home);

@@ -33,6 +33,7 @@ static void open_scope(void) {
     bench_open(&world, 2, never_run);
     node.executor = world.executor;
     list_init(&node.waiters);
+    list_init(&node.takers);
     list_init(&node.children);
     count_born(&node, 1);
 }
