@@ -49,7 +49,8 @@ typedef enum belay_task_state {
 } belay_task_state;
 
 typedef struct belay_task_info {
-    belay_task_handle task; /* weak. All zero for a task that never had a handle (spawned with NULL for
+    belay_task_handle
+        task; /* weak. All zero for a task that never had a handle (spawned with NULL for
                                it): its record's generation is not used up, so a handle made now could
                                name the record's next task */
     belay_scope scope;
@@ -71,6 +72,14 @@ BELAY_API belay_status belay_snapshot(const belay_executor *executor, belay_task
  * Also BELAY_ESTALE. */
 BELAY_API belay_status belay_scope_stragglers(belay_scope scope, belay_task_info *infos,
                                               size_t capacity, size_t *count);
+
+/* One line of text, without a newline, valid during the call. May call what does not wait. */
+typedef void belay_line_hook(const char *line, void *arg);
+
+/* The live tree, top down, a line for each scope and each task: name, site, state, what it waits on, age. Not one
+ * instant: what begins or ends meanwhile may be missing. BELAY_OK, BELAY_EINVAL (NULL), BELAY_ENOMEM, BELAY_ESTALE (destroyed), BELAY_ECHILD. Does not
+ * wait. Any thread, any context. */
+BELAY_API belay_status belay_tree(const belay_executor *executor, belay_line_hook *line, void *arg);
 
 /* One line about a task: name, site, state, what it waits on, age. Returns the length it would have, like
  * snprintf. Does not wait. Any thread, any context. */
