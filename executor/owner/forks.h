@@ -55,6 +55,15 @@ void fork_lost(belay_task *t);
 void fork_run_stolen(belay_task *r);
 /* Makes everything public. Owner only. */
 void forks_publish_all(fork_deque *d);
+/* Publishing for a busy owner, in two halves: sets the thief's mark and reads how far the owner is; takes the mark off with
+ * that many public, unless the owner has come. In between the owner may go on. */
+typedef struct fork_force {
+    uint64_t mark; /* `ends` with the mark */
+    uint32_t tail;
+    uint32_t to; /* the new split */
+} fork_force;
+bool fork_force_begin(const worker *w, fork_deque *d, uint64_t ends, uint32_t head, fork_force *f);
+uint64_t fork_force_end(fork_deque *d, const fork_force *f);
 /* Takes the oldest public fork and makes a record of it. force: publishes for a busy owner. */
 runnable *fork_steal(worker *w, fork_deque *d, bool force);
 

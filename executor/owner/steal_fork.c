@@ -76,23 +76,33 @@ static runnable *take(worker *w, fork_deque *d, uint64_t ends) {
     return &r->run;
 }
 
-/* Publishes half of a busy owner's private part. The new value of ends, or one without anything public. */
-static uint64_t force(worker *w, fork_deque *d, uint64_t ends, uint32_t head) {
+bool fork_force_begin(const worker *w, fork_deque *d, uint64_t ends, uint32_t head, fork_force *f) {
     uint32_t tail = fork_tail(ends);
     uint32_t split = fork_split(ends);
-    uint32_t to = split + (head - split + 1) / 2;
-    uint64_t forcing = fork_ends(tail | fork_mark_of(w), to);
-    if (!cas_acq_rel(&d->ends, &ends, forcing)) { /* acq_rel: as every change of ends */
-        return 0;
+    f->tail = tail;
+    f->to = split + (head - split + 1) / 2;
+    f->mark = fork_ends(tail | fork_mark_of(w), f->to);
+    if (!cas_acq_rel(&d->ends, &ends, f->mark)) { /* acq_rel: as every change of ends */
+        return false;
     }
     port_fence_heavy(w->symmetric); /* pairs with the light fence of a sync */
     head = load_acquire(&d->head);  /* pairs with the release of a fork: slots below are filled */
-    to = head < to ? head : to;
-    to = to < tail ? tail : to;
-    uint64_t next = fork_ends(tail, to);
-    return cas_acq_rel(&d->ends, &forcing, next)
-               ? next
-               : 0; /* acq_rel: publishes the slots; fails if the owner came */
+    f->to = head < f->to ? head : f->to;
+    f->to = f->to < tail ? tail : f->to;
+    return true;
+}
+
+uint64_t fork_force_end(fork_deque *d, const fork_force *f) {
+    uint64_t mark = f->mark;
+    uint64_t next = fork_ends(f->tail, f->to);
+    /* acq_rel: publishes the slots; fails if the owner came */
+    return cas_acq_rel(&d->ends, &mark, next) ? next : 0;
+}
+
+/* Publishes half of a busy owner's private part. The new value of ends, or one without anything public. */
+static uint64_t force(worker *w, fork_deque *d, uint64_t ends, uint32_t head) {
+    fork_force f;
+    return fork_force_begin(w, d, ends, head, &f) ? fork_force_end(d, &f) : 0;
 }
 
 runnable *fork_steal(worker *w, fork_deque *d, bool forced) {
