@@ -53,12 +53,14 @@ static int64_t period(const monitor *m) {
 /* All workers are parked: sleeps until one is not. */
 static void sleep_idle(monitor *m) {
     uint32_t active = ACTIVE;
-    if (!cas_seq_cst(&m->word, &active, ASLEEP)) { /* seq_cst: see above */
+    if (!cas_seq_cst(&m->word, &active,
+                     ASLEEP)) { /* seq_cst: see above; pairs with monitor_busy and the idle word */
         return;
     }
     if (!idle_all_parked(m->sched) || upcall_untended(m->sched)) {
         uint32_t asleep = ASLEEP;
-        (void)cas_seq_cst(&m->word, &asleep, ACTIVE); /* seq_cst: as above */
+        (void)cas_seq_cst(&m->word, &asleep,
+                          ACTIVE); /* seq_cst: as above; pairs with monitor_busy */
     }
     port_futex_wait(&m->word.value, ASLEEP, PORT_NEVER);
 }
@@ -106,7 +108,7 @@ static void start(monitor *m) {
 }
 
 void monitor_busy(monitor *m) {
-    uint32_t word = load_seq_cst(&m->word); /* seq_cst: see above */
+    uint32_t word = load_seq_cst(&m->word); /* seq_cst: see above; pairs with sleep_idle */
     if (likely(word == ACTIVE)) {
         return;
     }
@@ -116,7 +118,8 @@ void monitor_busy(monitor *m) {
         }
         return;
     }
-    if (word == ASLEEP && cas_seq_cst(&m->word, &word, ACTIVE)) { /* seq_cst: as above */
+    if (word == ASLEEP &&
+        cas_seq_cst(&m->word, &word, ACTIVE)) { /* seq_cst: as above; pairs with sleep_idle */
         port_futex_wake(&m->word.value, 1);
     }
 }
