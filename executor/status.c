@@ -20,6 +20,7 @@ const char *belay_status_text(belay_status status) {
         [-BELAY_ENOENT] = "no such entry",
         [-BELAY_EPIPE] = "closed at the other end",
         [-BELAY_ENOTREADY] = "ended before it was ready",
+        [-BELAY_EOWNERDEAD] = "locked, but the last owner ended without unlocking",
     };
     const belay_status count = sizeof text / sizeof *text;
     if (status > 0) {

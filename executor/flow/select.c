@@ -44,7 +44,8 @@ static const source *source_of(const belay_clause *c) {
                                             [BELAY_CLAUSE_JOIN] = &join_source,
                                             [BELAY_CLAUSE_SEND] = &channel_send_source,
                                             [BELAY_CLAUSE_RECV] = &channel_recv_source,
-                                            [BELAY_CLAUSE_TOKEN] = &token_source};
+                                            [BELAY_CLAUSE_TOKEN] = &token_source,
+                                            [BELAY_CLAUSE_EVENT] = &event_source};
     return c->kind < sizeof sources / sizeof *sources ? sources[c->kind] : NULL;
 }
 

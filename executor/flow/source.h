@@ -49,5 +49,6 @@ extern const source channel_recv_source; /* flow/recv.c */
 extern const source join_source;         /* flow/join_source.c */
 extern const source time_source;         /* flow/select.c */
 extern const source token_source;        /* flow/token_source.c */
+extern const source event_source;        /* flow/event.c */
 
 #endif

@@ -224,17 +224,28 @@ _Noreturn void task_left(const belay_task *t, const char *how) {
     port_panic(message);
 }
 
-/* What a body may leave behind: forks, scopes. */
-static inline void clean_up(belay_task *t) {
+/* Locks that the body has left held go to others before anything is waited for that may wait for them; but deferred calls
+ * may be there to unlock them. */
+static inline void abandon_locks(const belay_task *t, fiber *f) {
+    if (likely(!state_has(t, STATE_DEFERS))) {
+        fiber_abandon(f);
+    }
+}
+
+/* What a body may leave behind: locks, forks (and the locks of those that ran here), scopes, deferred calls. */
+static inline void clean_up(belay_task *t, fiber *f) {
+    abandon_locks(t, f);
     const fork_deque *d = load_relaxed(&t->fork); /* relaxed: own, all */
     if (unlikely(d->capacity != 0 || d->lost != 0)) {
         forks_finish(t);
+        abandon_locks(t, f);
     }
     if (unlikely(load_relaxed(&t->inner) != load_relaxed(&t->scope))) {
         scope_close_left(t);
     }
     if (unlikely(state_has(t, STATE_DEFERS))) {
         cleanup_run_task(t);
+        fiber_abandon(f);
     }
 }
 
@@ -271,14 +282,14 @@ static void skip(belay_task *t) {
     finish(t, judge(t, BELAY_ECANCELED, true));
 }
 
-static void run_body(belay_task *t) {
+static void run_body(belay_task *t, fiber *f) {
     belay_body *body = t->u.body;
     t->u.result_drop = NULL;
     belay_status status = body(t, t->arg);
     if (unlikely(port_forked())) {
         task_left(t, "has returned in a forked child");
     }
-    clean_up(t);
+    clean_up(t, f);
     if (likely(finish_fast(t, status))) {
         return;
     }
@@ -314,7 +325,7 @@ void task_run(worker *w, belay_task *t, fiber *f) {
     } else {
         begin(w, t, f);
     }
-    run_body(t);
+    run_body(t, f);
 }
 
 void task_refuse(worker *w, belay_task *t) {

@@ -208,7 +208,10 @@ static void done(worker *w, belay_task *r, belay_fork_slot *slot) {
 void fork_run_stolen(belay_task *r) {
     belay_fork_slot *slot = r->arg;
     slot->run(r, slot);
+    fiber *f = load_relaxed(&worker_current()->fiber); /* relaxed: own word */
+    fiber_abandon(f);
     forks_finish(r);
+    fiber_abandon(f);
     scope_close_left(r);
     cleanup_run_task(r);
     state_finish(r);

@@ -45,8 +45,8 @@ void port_cpu_relax(void);
  * minimum over all ancestors), rounded to the nearest, at least 1. */
 uint32_t port_cpu_count(void);
 
-/* Small number, different for threads that run at the same time as far as is cheap: for choosing a
- * shard. Stable within a thread. */
+/* Small number, different for threads that live at the same time (until there have been 2^32 of them): for
+ * choosing a shard, and as the name of an owner. Stable within a thread. */
 uint32_t port_thread_hash(void);
 
 /* A number per thread, at first 0, for the caller's own use: how deep the thread is in calls that must not wait. */

@@ -12,11 +12,16 @@
 #ifndef BELAY_TASK_FIBER_H
 #define BELAY_TASK_FIBER_H
 
+#include "base/check.h"
 #include "mem/stack.h"
 #include "task/fork.h"
 #include "task/task.h"
 
 struct cell;
+struct held;
+typedef struct held_link {
+    ATOMIC(struct held *) to;
+} held_link;
 
 typedef struct fiber {
     anchor home; /* first: a suspended task's `home` */
@@ -27,6 +32,8 @@ typedef struct fiber {
     ATOMIC(struct cell *) defers;      /* own: the running task's deferred calls, last first; owner/defer.c */
     ATOMIC(uint32_t) ignored;          /* own: waits refused to the task because it is cancelled */
     ATOMIC(uint32_t) used;             /* own: it has been left in the loop before */
+    held_link held;                    /* own: the locks that the task holds; flow/held.h */
+    held_link wants;                   /* own: the lock it waits for, or NULL: for a finder of wait cycles */
     fork_deque view;                   /* forces the slow paths of fork and sync */
     belay_fork_slot scratch;           /* own: for a fork or sync that has no slot */
 } fiber;
@@ -69,5 +76,12 @@ void task_refuse(worker *w, belay_task *t);
 void forks_suspend(fork_deque *deque, sched *s);
 void forks_resume(fork_deque *deque, sched *s);
 void fork_deque_free(fiber_pool *pool, fork_deque *deque);
+/* The task on this fiber has ended and holds locks: they go to others. flow/held.c. */
+void upcall_abandon(fiber *f);
+static inline void fiber_abandon(fiber *f) {
+    if (unlikely(load_relaxed(&f->held.to) != NULL)) { /* relaxed: own word */
+        upcall_abandon(f);
+    }
+}
 
 #endif

@@ -22,7 +22,14 @@ const char *wait_kind_text(wait_kind kind) {
                                                  [WAIT_FOR_SELECT] = "select",
                                                  [WAIT_FOR_TOKEN] = "a cancel token",
                                                  [WAIT_FOR_OWNER] = "an owner's end",
-                                                 [WAIT_FOR_FOREIGN] = "a foreign completion"};
+                                                 [WAIT_FOR_FOREIGN] = "a foreign completion",
+                                                 [WAIT_FOR_MUTEX] = "mutex",
+                                                 [WAIT_FOR_RWLOCK] = "rwlock",
+                                                 [WAIT_FOR_SEMAPHORE] = "semaphore",
+                                                 [WAIT_FOR_EVENT] = "event",
+                                                 [WAIT_FOR_CONDITION] = "condition",
+                                                 [WAIT_FOR_LATCH] = "latch",
+                                                 [WAIT_FOR_ONCE] = "once"};
     return (unsigned)kind < WAIT_KINDS ? text[kind] : NULL;
 }
 

@@ -56,6 +56,13 @@ typedef enum wait_kind {
     WAIT_FOR_TOKEN,
     WAIT_FOR_OWNER,
     WAIT_FOR_FOREIGN,
+    WAIT_FOR_MUTEX,
+    WAIT_FOR_RWLOCK,
+    WAIT_FOR_SEMAPHORE,
+    WAIT_FOR_EVENT,
+    WAIT_FOR_CONDITION,
+    WAIT_FOR_LATCH,
+    WAIT_FOR_ONCE,
     WAIT_KINDS
 } wait_kind;
 
