@@ -224,21 +224,13 @@ _Noreturn void task_left(const belay_task *t, const char *how) {
     port_panic(message);
 }
 
-/* Locks that the body has left held go to others before anything is waited for that may wait for them; but deferred calls
- * may be there to unlock them. */
-static inline void abandon_locks(const belay_task *t, fiber *f) {
-    if (likely(!state_has(t, STATE_DEFERS))) {
-        fiber_abandon(f);
-    }
-}
-
 /* What a body may leave behind: locks, forks (and the locks of those that ran here), scopes, deferred calls. */
 static inline void clean_up(belay_task *t, fiber *f) {
-    abandon_locks(t, f);
+    locks_abandon(t, f);
     const fork_deque *d = load_relaxed(&t->fork); /* relaxed: own, all */
     if (unlikely(d->capacity != 0 || d->lost != 0)) {
         forks_finish(t);
-        abandon_locks(t, f);
+        locks_abandon(t, f);
     }
     if (unlikely(load_relaxed(&t->inner) != load_relaxed(&t->scope))) {
         scope_close_left(t);

@@ -421,6 +421,13 @@ belay_status spawn_for_starter(belay_task *self, belay_scope h, belay_body *body
                                const char *site, arm *starter);
 /* owner/start.c, under the task's lock, of a task that belay_start has spawned: does its starter still wait? */
 bool start_is_pending(const belay_task *t);
+/* Locks that a body has left held go to others before anything is waited for that may wait for them; but deferred calls
+ * may be there to unlock them: then after those. */
+static inline void locks_abandon(const belay_task *t, fiber *f) {
+    if (likely(!state_has(t, STATE_DEFERS))) {
+        fiber_abandon(f);
+    }
+}
 /* owner/join.c, under the task's lock: who waits for its end; at the end all are woken. */
 void joiner_add(belay_task *t, arm *a);
 void joiner_remove(belay_task *t, arm *a);

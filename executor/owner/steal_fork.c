@@ -209,11 +209,12 @@ void fork_run_stolen(belay_task *r) {
     belay_fork_slot *slot = r->arg;
     slot->run(r, slot);
     fiber *f = load_relaxed(&worker_current()->fiber); /* relaxed: own word */
-    fiber_abandon(f);
+    locks_abandon(r, f);
     forks_finish(r);
-    fiber_abandon(f);
+    locks_abandon(r, f);
     scope_close_left(r);
     cleanup_run_task(r);
+    fiber_abandon(f);
     state_finish(r);
     shard_unlink(r);
     done(worker_current(), r, slot);

@@ -361,6 +361,28 @@ static void test_all_that_a_dead_task_held_goes_on_and_nothing_else(void **state
     }
 }
 
+static belay_status unlock_later(belay_task *self, void *arg) {
+    return belay_mutex_unlock(self, arg);
+}
+
+static belay_status lock_and_defer(belay_task *self, member *m) {
+    belay_mutex *two = m->object;
+    EXPECT_STATUS(belay_mutex_lock(self, &two[0]), BELAY_OK);
+    EXPECT_STATUS(belay_mutex_lock(self, &two[1]), BELAY_OK);
+    return belay_defer(self, unlock_later, &two[0]);
+}
+
+static void test_a_deferred_unlock_is_in_time(void **state) {
+    belay_mutex two[2] = {BELAY_MUTEX_INIT, BELAY_MUTEX_INIT};
+    member m = {.act = lock_and_defer, .object = two};
+    member_start(executor_of(state), &m);
+    member_end(&m, BELAY_OK);
+    assert_int_equal(belay_mutex_try_lock(NULL, &two[0]), BELAY_OK);
+    assert_int_equal(belay_mutex_try_lock(NULL, &two[1]), BELAY_EOWNERDEAD);
+    assert_int_equal(belay_mutex_unlock(NULL, &two[0]), BELAY_OK);
+    assert_int_equal(belay_mutex_unlock(NULL, &two[1]), BELAY_OK);
+}
+
 /* ---- callbacks ----------------------------------------------------------------------------------------------------------------- */
 
 static void lock_in_callback(void *arg) {
@@ -406,6 +428,7 @@ int main(void) {
         BOTH(test_the_next_owner_hears_that_the_last_one_died),
         BOTH(test_a_waiter_inherits_from_a_dead_owner),
         BOTH(test_all_that_a_dead_task_held_goes_on_and_nothing_else),
+        BOTH(test_a_deferred_unlock_is_in_time),
         BOTH(test_a_callback_may_try_and_unlock_but_not_wait),
     };
     watchdog_start();

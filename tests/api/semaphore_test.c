@@ -4,9 +4,9 @@
 enum { CROWD = 10, ROUNDS = 200, LIMIT = 3 };
 
 static belay_status acquire_n(belay_task *self, member *m) {
-    belay_status status =
-        m->deadline == 0 ? belay_semaphore_acquire(self, m->object, m->n)
-                         : belay_semaphore_acquire_until(self, m->object, m->n, m->deadline);
+    belay_status status = m->deadline == 0
+                              ? belay_semaphore_acquire(self, m->object, m->n)
+                              : belay_semaphore_acquire_until(self, m->object, m->n, m->deadline);
     if (status == BELAY_OK) {
         member_served(m);
     }
