@@ -77,7 +77,8 @@ BELAY_API belay_status belay_channel_create(const belay_channel_options *options
 /* Frees a channel; items still in it go to the drop hook, leases become invalid. No other call may use it at the same time
  * or later; a call whose effect the destroyer has seen (an item that came through it, say) may be on its way out. NULL is
  * BELAY_OK. Does not wait. Any thread, any context but the channel's own drop hook.
- *   BELAY_OK, BELAY_EBUSY (somebody waits in it; nothing was done), BELAY_ECHILD */
+ *   BELAY_OK, BELAY_ECHILD
+ *   BELAY_EBUSY  somebody waits in it, or has been served and is not out yet (a moment later it will be); nothing was done */
 BELAY_API belay_status belay_channel_destroy(belay_channel *channel);
 
 /* Sends a copy of *item (NULL if items have no data). Waits, if the policy says so and there is no room, until the item is
