@@ -5,10 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-
 #include <string.h>
 #include <unistd.h>
-
 #include "owner/scope.h"
 
 enum { LIMIT_SECONDS = 100, HOME = 1 /* worker 0 */ };
