@@ -9,6 +9,7 @@ static uint64_t sum(const belay_executor *ex, counter c) {
     uint64_t total = load_relaxed(&ex->sched.foreign.value[c]); /* relaxed: counters */
     for (uint32_t i = 0; i < FOREIGN_SHARDS; i++) {
         total += load_relaxed(&ex->foreign[i].count.value[c]);
+        total += c == COUNT_SPAWNED ? load_relaxed(&ex->foreign[i].spawned) : 0;
     }
     for (uint32_t i = 0; i < ex->sched.count; i++) {
         total += load_relaxed(&ex->sched.workers[i].count.value[c]);

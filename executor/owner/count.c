@@ -83,13 +83,33 @@ belay_status count_enter(worker *w, scope *s, uint32_t generation, bool member) 
     return enter_shared(s, generation, member);
 }
 
-void count_leave_shared(scope *s) {
-    /* acq_rel: what the task did comes before what the closer does next */
-    uint64_t before = fetch_sub_acq_rel(&s->word, UINT64_C(1));
-    CHECK((before & COUNT_MASK) != 0);
-    if ((before & COUNT_MASK) == 1 && (before & WATCHED) != 0) {
+void count_leave_shared(scope *s, uint32_t n) {
+    /* acq_rel: what the tasks did comes before what the closer does next */
+    uint64_t before = fetch_sub_acq_rel(&s->word, (uint64_t)n);
+    CHECK((before & COUNT_MASK) >= n);
+    if ((before & COUNT_MASK) == n && (before & WATCHED) != 0) {
         scope_drained(s);
     }
+}
+
+void count_settle_owed(worker *w) {
+    scope *s = load_relaxed(&w->owed_scope); /* relaxed: own words, all */
+    uint32_t n = load_relaxed(&w->owed);
+    store_relaxed(&w->owed, 0u);
+    store_relaxed(&w->owed_scope, NULL);
+    count_leave_shared(s, n); /* its release lets a snapshot that sees it see the zero too */
+}
+
+/* Ended members that some worker has not taken off yet. Read after the word. */
+static uint64_t owed_all(const scope *s) {
+    const struct sched *sc = &s->executor->sched;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < sc->count; i++) {
+        const worker *w = &sc->workers[i];
+        /* relaxed: a snapshot */
+        sum += load_relaxed(&w->owed_scope) == s ? load_relaxed(&w->owed) : 0;
+    }
+    return sum;
 }
 
 bool count_pin(scope *s, uint32_t generation) {
@@ -185,11 +205,11 @@ void scope_drained(scope *s) {
 }
 
 uint64_t count_read(scope *s) {
-    uint64_t word = load_acquire(&s->word) & COUNT_MASK; /* a snapshot */
-    if (load_relaxed(&s->home) == 0) {
-        return word;
+    int64_t sum = (int64_t)(load_acquire(&s->word) & COUNT_MASK); /* a snapshot */
+    if (load_relaxed(&s->home) != 0) {
+        sum += load_relaxed(&s->local) - (int64_t)BIAS;
     }
-    int64_t sum = (int64_t)word - (int64_t)BIAS + load_relaxed(&s->local);
+    sum -= (int64_t)owed_all(s);
     return sum > 0 ? (uint64_t)sum : 0;
 }
 

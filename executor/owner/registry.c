@@ -55,7 +55,7 @@ void executor_unclaim(belay_executor *ex) {
 /* ---- guests ------------------------------------------------------------------------------------------------ */
 
 static guest_shard *guests_here(belay_executor *ex) {
-    return &ex->guests[port_thread_hash() % GUEST_SHARDS];
+    return &ex->guests[port_thread_hash() % FOREIGN_SHARDS];
 }
 
 bool guest_enter(belay_executor *ex) {
@@ -74,13 +74,36 @@ void guest_leave(belay_executor *ex) {
     fetch_sub_release(&guests_here(ex)->count, 1u); /* pairs with guests_drain */
 }
 
+belay_executor *pass_take(uint32_t number, uint64_t generation, uint32_t *place) {
+    belay_executor *ex =
+        number < EXECUTOR_MAX ? load_acquire(&table[number]) : NULL; /* pairs with entry_at */
+    if (ex == NULL) {
+        return NULL;
+    }
+    *place = port_thread_hash() % FOREIGN_SHARDS;
+    lock_take(&ex->guests[*place].pass);
+    /* acquire: pairs with create. Destroy takes the lock after it has set the phase: either we see that, or it waits.
+     * relaxed: constant while we keep it running. */
+    if (likely(load_acquire(&ex->phase) == EXECUTOR_RUNNING &&
+               (uint32_t)(generation >> INCARNATION_SHIFT) ==
+                   (load_relaxed(&ex->incarnation) & 0xffffffu))) {
+        return ex;
+    }
+    pass_release(ex, *place);
+    return NULL;
+}
+
 /* A task of another executor may enter on one thread and leave on another, so only the sum counts. Nobody enters any
  * more, so it only falls. */
 void guests_drain(belay_executor *ex) {
+    for (uint32_t i = 0; i < FOREIGN_SHARDS; i++) {
+        lock_take(&ex->guests[i].pass); /* who has it next sees the phase */
+        lock_release(&ex->guests[i].pass);
+    }
     uint32_t sum;
     do {
         sum = 0;
-        for (uint32_t i = 0; i < GUEST_SHARDS; i++) {
+        for (uint32_t i = 0; i < FOREIGN_SHARDS; i++) {
             sum += load_seq_cst(&ex->guests[i].count); /* seq_cst: pairs with guest_enter */
         }
         if (sum != 0) {
@@ -172,10 +195,11 @@ void *slot_take(belay_executor *ex, worker *w, slot_kind kind) {
     if (w != NULL) {
         return slab_take(slab_for(ex, kind), own_cache(w, kind));
     }
-    foreign_shard *f = &ex->foreign[port_thread_hash() % FOREIGN_SHARDS];
-    lock_take(&f->lock);
+    uint32_t place = port_thread_hash() % FOREIGN_SHARDS;
+    foreign_shard *f = &ex->foreign[place];
+    lock_take(&ex->guests[place].pass);
     void *slot = slab_take(slab_for(ex, kind), shared_cache(f, kind));
-    lock_release(&f->lock);
+    lock_release(&ex->guests[place].pass);
     return slot;
 }
 
@@ -184,10 +208,11 @@ void slot_give(belay_executor *ex, worker *w, slot_kind kind, void *slot) {
         slab_give(slab_for(ex, kind), own_cache(w, kind), slot);
         return;
     }
-    foreign_shard *f = &ex->foreign[port_thread_hash() % FOREIGN_SHARDS];
-    lock_take(&f->lock);
+    uint32_t place = port_thread_hash() % FOREIGN_SHARDS;
+    foreign_shard *f = &ex->foreign[place];
+    lock_take(&ex->guests[place].pass);
     slab_give(slab_for(ex, kind), shared_cache(f, kind), slot);
-    lock_release(&f->lock);
+    lock_release(&ex->guests[place].pass);
 }
 
 /* ---- who calls ---------------------------------------------------------------------------------------------------- */

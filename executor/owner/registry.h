@@ -20,7 +20,7 @@
 #include "task/state.h"
 #include "task/wait.h"
 
-enum { EXECUTOR_MAX = 256, GUEST_SHARDS = 8, FOREIGN_SHARDS = 8, TASK_LOCKS = 64 };
+enum { EXECUTOR_MAX = 256, FOREIGN_SHARDS = 8, TASK_LOCKS = 64 };
 
 #define INCARNATION_SHIFT 40
 #define SLOT_GENERATION ((UINT64_C(1) << INCARNATION_SHIFT) - 1)
@@ -32,13 +32,15 @@ typedef enum executor_phase {
     EXECUTOR_DESTROYING
 } executor_phase;
 
+/* Lives as long as the process, so that who comes too late finds a lock. Who holds `pass` is a guest as well. */
 typedef struct guest_shard {
     _Alignas(64) ATOMIC(uint32_t) count;
+    lock pass; /* guards the foreign shard of the same number, but for its `count` */
 } guest_shard;
 
 /* Slots for threads that are no workers. */
 typedef struct foreign_shard {
-    _Alignas(64) lock lock;
+    _Alignas(64) ATOMIC(uint64_t) spawned; /* under the lock; read by snapshots */
     slab_cache tasks;
     slab_cache scopes;
     slab_cache deferred;
@@ -51,7 +53,7 @@ struct belay_executor {
     uint32_t number;              /* constant */
     ATOMIC(uint32_t) phase;       /* changed by create and destroy */
     ATOMIC(uint32_t) incarnation; /* changed while FREE */
-    guest_shard guests[GUEST_SHARDS];
+    guest_shard guests[FOREIGN_SHARDS];
 
     /* From here on: constant while RUNNING, unless said otherwise. */
     options opt;
@@ -85,6 +87,12 @@ void executor_unclaim(belay_executor *ex);
 /* False: it is not running. A worker's thread of this executor need not call it, and may. */
 bool guest_enter(belay_executor *ex);
 void guest_leave(belay_executor *ex);
+/* A guest for a few instructions, who gets its shard with it: locks the pass. NULL: the handle is stale. The generation is
+ * that of any handle of the executor. */
+belay_executor *pass_take(uint32_t number, uint64_t generation, uint32_t *place);
+static inline void pass_release(belay_executor *ex, uint32_t place) {
+    lock_release(&ex->guests[place].pass);
+}
 /* Waits until there is no guest; none comes any more. */
 void guests_drain(belay_executor *ex);
 

@@ -253,7 +253,7 @@ static inline bool finish_fast(belay_task *t, belay_status status) {
     worker *w = worker_current(); /* the body may have moved */
     belay_executor *ex = s->executor;
     count_own(&w->count, COUNT_VALUE, 1);
-    count_leave(w, s);
+    count_leave_later(w, s);
     state_free(t);
     slab_give(&ex->tasks, &w->tasks, t);
     store_relaxed(&w->task, NULL);
@@ -263,6 +263,7 @@ static inline bool finish_fast(belay_task *t, belay_status status) {
 /* Any end. */
 static void finish(belay_task *t, ending e) {
     worker *w = worker_current(); /* the body may have moved */
+    loop_settle(w);               /* what follows may last */
     state_finish(t);
     task_finish(w, t, e);
     store_relaxed(&w->task, NULL); /* relaxed: own word */

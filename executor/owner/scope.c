@@ -431,7 +431,8 @@ belay_status belay_scope_count(belay_scope h, uint64_t *out) {
     if (s == NULL) {
         return BELAY_ESTALE;
     }
-    *out = count_read(s) - 1; /* our own hold */
+    uint64_t n = count_read(s);
+    *out = n > 1 ? n - 1 : 0; /* our own hold */
     scope_done(ex, s);
     return BELAY_OK;
 }

@@ -165,11 +165,24 @@ static inline bool count_at_home(worker *w, scope *s, uint32_t generation, int64
 
 /* One more task. member: the caller is inside the scope. BELAY_OK, BELAY_ESTALE, BELAY_ESHUTDOWN. */
 belay_status count_enter(worker *w, scope *s, uint32_t generation, bool member);
-/* One less; the last access to the scope unless the caller holds it otherwise. */
-void count_leave_shared(scope *s);
+/* n less; the last access to the scope unless the caller holds it otherwise. */
+void count_leave_shared(scope *s, uint32_t n);
+/* One less, which may be put off: to be taken together with those that follow on this worker. From the worker loop only,
+ * which settles (task/fiber.h) before it does anything but start another member of the same scope. */
+static inline void count_leave_later(worker *w, scope *s) {
+    if (count_at_home(w, s, count_generation(s), -1)) {
+        return;
+    }
+    if (load_relaxed(&w->owed_scope) != s) { /* relaxed, all: own words */
+        loop_settle(w);
+        store_relaxed(&w->owed_scope, s);
+    }
+    owner_add(&w->owed, 1u);
+}
+/* One less, at once. */
 static inline void count_leave(worker *w, scope *s) {
     if (!count_at_home(w, s, count_generation(s), -1)) {
-        count_leave_shared(s);
+        count_leave_shared(s, 1);
     }
 }
 /* Raises the count of an open scope however it is sealed; to keep it. False: stale. */

@@ -246,6 +246,50 @@ static inline bool spawn_fast(belay_task *self, belay_scope h, belay_body *body,
     return true;
 }
 
+_Static_assert((int)FOREIGN_SHARDS == (int)SCHED_INJECT, "a ring goes with each pass");
+
+/* The pass is held: it is guest's pass, and lock of the slots, the counter and the ring. The scope's count has been raised,
+ * so the scope may be looked at. BELAY_EAGAIN: not the usual case, the count is still raised. */
+static belay_status spawn_held(belay_executor *ex, uint32_t place, scope *s, const request *r) {
+    foreign_shard *f = &ex->foreign[place];
+    belay_task *t = s->cap == 0 && !is_known(s, r) ? slab_take(&ex->tasks, &f->tasks) : NULL;
+    if (unlikely(t == NULL)) {
+        return BELAY_EAGAIN;
+    }
+    fill(t, s, NULL, r);
+    owner_add(&f->spawned, 1u);
+    state_born(t, PHASE_QUEUED, 0);
+    sched_inject_held(&ex->sched, place, &t->run);
+    return BELAY_OK;
+}
+
+/* From a foreign thread, without options or a handle. BELAY_EAGAIN: not the usual case, nothing was done. Until the count is
+ * lowered again it keeps the scope, and so the executor, also without the pass. */
+static belay_status spawn_foreign(belay_scope h, const request *r) {
+    if (unlikely(port_forked() || r->body == NULL || worker_current() != NULL)) {
+        return BELAY_EAGAIN;
+    }
+    uint32_t place;
+    belay_executor *ex = pass_take(h.executor, h.generation, &place);
+    if (ex == NULL) {
+        return BELAY_ESTALE;
+    }
+    scope *s = scope_at(ex, h);
+    belay_status status = BELAY_ESTALE;
+    if (likely(s != NULL)) {
+        status = count_enter(NULL, s, (uint32_t)(h.generation & SLOT_GENERATION), false);
+    }
+    bool entered = status == BELAY_OK;
+    if (likely(entered)) {
+        status = spawn_held(ex, place, s, r);
+    }
+    pass_release(ex, place);
+    if (unlikely(entered && status != BELAY_OK)) {
+        count_leave_shared(s, 1);
+    }
+    return status;
+}
+
 belay_status belay_spawn_from(belay_task *self, belay_scope h, belay_body *body, void *arg,
                               const belay_task_options *given, belay_task_handle *out,
                               const char *site) {
@@ -254,6 +298,12 @@ belay_status belay_spawn_from(belay_task *self, belay_scope h, belay_body *body,
         return BELAY_OK;
     }
     const request r = {self, body, arg, given != NULL ? given : &no_options, out, site, true, NULL};
+    if (self == NULL && given == NULL && out == NULL) {
+        belay_status status = spawn_foreign(h, &r);
+        if (likely(status != BELAY_EAGAIN)) {
+            return status;
+        }
+    }
     return spawn(h, &r);
 }
 

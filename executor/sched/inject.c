@@ -1,4 +1,5 @@
-/* The way in for threads that are no workers: a few stacks, pushed with one locked instruction, popped whole.
+/* The way in for threads that are no workers: a few stacks, pushed with one locked instruction, popped whole, and beside
+ * each a ring (sched/runq.h) for threads that hold a lock anyhow, which need no locked instruction more.
  *
  * Concurrency Kit's ck_stack with push_upmc and batch_pop_upmc: pops take everything, so there is no ABA. A batch
  * comes out newest first and is reversed here. ck_ring is not used: its consumer side reads a slot before its swap,
@@ -45,9 +46,20 @@ void sched_inject(sched *s, runnable *r) {
     sched_notify(s, false);
 }
 
+void sched_inject_held(sched *s, uint32_t shard, runnable *r) {
+    port_tsan_acquire(r);
+    port_tsan_release(r);
+    if (unlikely(!runq_push(&s->inject[shard].ring, r))) {
+        sched_inject(s, r); /* needs no memory */
+        return;
+    }
+    sched_notify_worker(
+        s); /* as on a worker: the heavy fence reaches every thread of the process */
+}
+
 bool inject_empty(const sched *s) {
     for (uint32_t i = 0; i < SCHED_INJECT; i++) {
-        if (stack_head(&s->inject[i].stack) != NULL) {
+        if (stack_head(&s->inject[i].stack) != NULL || runq_size(&s->inject[i].ring) != 0) {
             return false;
         }
     }
@@ -62,10 +74,25 @@ static void push_or_inject(worker *w, runnable *r) {
     }
 }
 
+/* A run from one ring; what is left is for the other workers, and for later. */
+static uint32_t drain_ring(worker *w, runq *ring) {
+    runnable *got[RUNQ_STEAL];
+    uint32_t n = runq_steal(ring, got);
+    for (uint32_t i = 0; i < n; i++) {
+        runnable_prefetch(got[i]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        port_tsan_acquire(got[i]);
+        push_or_inject(w, got[i]);
+    }
+    return n;
+}
+
 bool inject_drain(worker *w) {
     sched *s = w->sched;
     uint64_t n = 0;
     for (uint32_t i = 0; i < SCHED_INJECT; i++) {
+        n += drain_ring(w, &s->inject[(w->index + i) % SCHED_INJECT].ring);
         runnable *last;
         runnable *r = pop_all(&s->inject[(w->index + i) % SCHED_INJECT].stack, &last);
         while (r != NULL) {

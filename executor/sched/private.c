@@ -53,12 +53,6 @@ static runnable *handoff_pop(worker *w, runnable **late) {
     return r;
 }
 
-/* What hangs on a runnable: its line, and the next. By the time the batch comes to it, it is there. */
-static void prefetch_record(const runnable *r) {
-    __builtin_prefetch(r, 1);
-    __builtin_prefetch(r + 64 / sizeof *r, 1);
-}
-
 runnable *private_refill(worker *w) {
     runnable *claimed[RUNQ_CLAIM];
     uint32_t n = runq_claim(&w->queue, claimed);
@@ -66,7 +60,7 @@ runnable *private_refill(worker *w) {
         return NULL;
     }
     for (uint32_t i = 0; i < n; i++) {
-        prefetch_record(claimed[i]);
+        runnable_prefetch(claimed[i]);
     }
     if (n > 1) {
         enter(w);

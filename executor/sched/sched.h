@@ -7,7 +7,7 @@
 
 #include "sched/worker.h"
 
-enum { SCHED_MAX_WORKERS = 256, SCHED_INJECT = 4, SCHED_HIDDEN_NS = 50000 };
+enum { SCHED_MAX_WORKERS = 256, SCHED_INJECT = 8, SCHED_HIDDEN_NS = 50000 };
 
 /* The scheduler's only view of timers and, later, of I/O. */
 typedef struct driver {
@@ -20,7 +20,8 @@ typedef struct driver {
 } driver;
 
 typedef struct inject_shard {
-    _Alignas(64) ck_stack_t stack;
+    _Alignas(64) ck_stack_t stack; /* pushed by anybody */
+    runq ring;                     /* pushed by who holds the lock that goes with the shard */
 } inject_shard;
 
 typedef struct sched {
@@ -51,6 +52,9 @@ static inline void worker_push(worker *w, runnable *r);
 void sched_submit_pinned(sched *s, uint32_t index, runnable *r);
 /* From a thread that is no worker of s. */
 void sched_inject(sched *s, runnable *r);
+/* The same by who holds the lock that the floor above keeps for this shard: without a locked instruction, and the worker
+ * that takes it need not chase links through records that are in another processor's cache. */
+void sched_inject_held(sched *s, uint32_t shard, runnable *r);
 /* Sees to it that a worker looks for work that was just made visible by a store of the caller's: free when
  * somebody searches or nobody is parked. */
 void sched_notify(sched *s, bool worker_side);
@@ -92,7 +96,7 @@ bool idle_all_parked(const sched *s);
 
 /* ---- looking for work -------------------------------------------------------------------------------- */
 
-/* Moves everything injected to the worker's queue. True if there was something. */
+/* Moves what was injected to the worker's queue, of each ring only a run. True if there was something. */
 bool inject_drain(worker *w);
 bool inject_empty(const sched *s);
 /* Moves the inbox to the pinned list. */

@@ -146,11 +146,14 @@ bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const dr
     s->spin = spin;
     s->drv = drv;
     s->alloc = alloc;
+    bool rings = true;
     for (uint32_t i = 0; i < SCHED_INJECT; i++) {
         ck_stack_init(&s->inject[i].stack);
+        rings = runq_init(&s->inject[i].ring, alloc) && rings;
     }
     s->workers = mem_allocate(alloc, count * sizeof(worker), 64);
-    if (s->workers == NULL) {
+    if (s->workers == NULL || !rings) {
+        sched_fini(s);
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -165,6 +168,9 @@ bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const dr
 void sched_fini(sched *s) {
     for (uint32_t i = 0; s->workers != NULL && i < s->count; i++) {
         worker_fini(&s->workers[i]);
+    }
+    for (uint32_t i = 0; i < SCHED_INJECT; i++) {
+        runq_fini(&s->inject[i].ring);
     }
     mem_release(s->alloc, s->workers, s->count * sizeof(worker), 64);
     s->workers = NULL;

@@ -27,6 +27,7 @@ struct fiber;
 struct wheel;
 struct belay_task;
 struct fork_deque;
+struct scope;
 
 struct worker;
 typedef void worker_post(struct worker *w, void *arg);
@@ -50,12 +51,15 @@ typedef struct worker {
     ATOMIC(uint32_t) spares_made; /* own: by the last call to the pool, which rises up to a bound */
     ATOMIC(uint64_t)
     turn; /* own; read by thieves and the watchdog: rises whenever another task runs */
-    ATOMIC(uint64_t) watched_turn;  /* written by any thief: the turn it saw ... */
-    ATOMIC(int64_t) watched_since;  /* ... and since when; an approximation */
-    ATOMIC(uint32_t) tick;          /* own: picks since the last look at the outside */
-    ATOMIC(uint32_t) callbacks;     /* own: depth of user callbacks, in which nothing may wait */
-    ATOMIC(uint32_t) checkpoints;   /* own: checkpoints passed */
-    ATOMIC(uint32_t) row;           /* own: hand-offs taken in a row */
+    ATOMIC(uint64_t) watched_turn; /* written by any thief: the turn it saw ... */
+    ATOMIC(int64_t) watched_since; /* ... and since when; an approximation */
+    ATOMIC(uint32_t) tick;         /* own: picks since the last look at the outside */
+    ATOMIC(uint32_t) callbacks;    /* own: depth of user callbacks, in which nothing may wait */
+    ATOMIC(uint32_t) checkpoints;  /* own: checkpoints passed */
+    ATOMIC(uint32_t) row;          /* own: hand-offs taken in a row */
+    ATOMIC(struct scope *)
+    owed_scope;                     /* own, read by snapshots: members of it that have ended ... */
+    ATOMIC(uint32_t) owed;          /* ... but are not taken off its count yet: owner/count.c */
     ATOMIC(uint32_t) rng;           /* own: whom to rob next */
     ATOMIC(int64_t) now;            /* own: a recent coarse clock reading */
     ATOMIC(uint64_t) starved_turn;  /* own: see task/fiber.c */

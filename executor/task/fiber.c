@@ -200,6 +200,7 @@ static bool is_suspended(const belay_task *t) {
 /* Leaves the task, and its fiber, for r; NULL: for what the loop finds. */
 static inline void leave(worker *w, belay_task *t, fiber *self, runnable *r, worker_post *post,
                          void *arg) {
+    loop_settle(w);
     fork_deque *deque = load_relaxed(&self->deque); /* relaxed: own words */
     if (unlikely(deque != NULL)) {
         forks_suspend(deque, w->sched);
@@ -232,6 +233,7 @@ static inline bool give_way_quick(worker *w, belay_task *t, fiber *self) {
     if (unlikely(load_relaxed(&self->deque) != NULL || load_relaxed(&t->pin) != 0)) {
         return false;
     }
+    loop_settle(w);
     port_tsan_release(&t->run);
     runnable *r = private_swap(w, &t->run);
     if (unlikely(r == NULL)) {
@@ -279,7 +281,11 @@ static runnable *next_runnable(worker *w) {
         return r;
     }
     r = worker_poll_inline(w);
-    return likely(r != NULL) ? r : worker_next(w);
+    if (unlikely(r == NULL)) {
+        loop_settle(w); /* the search for work may last */
+        r = worker_next(w);
+    }
+    return r;
 }
 
 /* A build with a fiber per task: the loop moves to a fresh fiber, which runs the task. */
@@ -380,6 +386,13 @@ static void start(worker *w, fiber *f, belay_task *t) {
     }
 }
 
+/* Is t a counted member, about to start, of the scope that ended tasks are put off for? */
+static bool puts_off(const worker *w, const belay_task *t) {
+    /* relaxed, all: own */
+    return load_relaxed(&t->scope) == load_relaxed(&w->owed_scope) && !state_has(t, STATE_FORK) &&
+           load_relaxed(&w->spares) != NULL;
+}
+
 static void worker_loop(fiber *f) {
     for (;;) {
         worker *w = worker_current();
@@ -389,7 +402,11 @@ static void worker_loop(fiber *f) {
         }
         port_tsan_acquire(r);
         belay_task *t = task_of(r);
-        if (is_suspended(t)) {
+        bool suspended = is_suspended(t);
+        if (suspended || !puts_off(w, t)) {
+            loop_settle(w);
+        }
+        if (suspended) {
             resume(w, f, t);
         } else {
             start(w, f, t);

@@ -68,6 +68,16 @@ void fiber_suspend(belay_task *t, worker_post *post, void *arg);
 /* Puts the running task t last in line, and runs others first, if there are any; sets its state. */
 void fiber_give_way(worker *w, belay_task *t);
 
+/* Takes ended tasks that are put off (owner/count.c) off their scope's count. The worker loop does so before it does
+ * anything that may last, but for starting a member of the same scope: then that scope's count cannot fall to zero, so
+ * nobody waits for what is put off. */
+void count_settle_owed(worker *w);
+static inline void loop_settle(worker *w) {
+    if (load_relaxed(&w->owed_scope) != NULL) { /* relaxed: own word */
+        count_settle_owed(w);
+    }
+}
+
 /* Starts a task on the loop's stack: implemented by owner/run.c. */
 void task_run(worker *w, belay_task *t, fiber *f);
 /* Ends a task that cannot be started for want of a stack: implemented by owner/run.c. */

@@ -18,7 +18,7 @@ enum { LIMIT_SECONDS = 100 };
 
 static uint32_t guests(const belay_executor *ex) {
     uint32_t sum = 0;
-    for (uint32_t i = 0; i < GUEST_SHARDS; i++) {
+    for (uint32_t i = 0; i < FOREIGN_SHARDS; i++) {
         sum += load_relaxed(&ex->guests[i].count); /* relaxed: a look */
     }
     return sum;

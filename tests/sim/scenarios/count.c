@@ -70,7 +70,7 @@ static void at_home(void *arg) {
     port_current_set(NULL);
 }
 
-/* Ends what the home worker hands over. */
+/* Ends what the home worker hands over: as a worker loop does, puts endings off while there is another member to run. */
 static void elsewhere(void *arg) {
     (void)arg;
     worker *w = &world.sched->workers[1];
@@ -79,12 +79,16 @@ static void elsewhere(void *arg) {
         uint32_t n = load_seq_cst(&handed);
         if (n != 0) {
             fetch_sub_seq_cst(&handed, 1u); /* seq_cst: only this thread lowers it */
-            leave(w);
+            sim_check(load_seq_cst(&dead) == 0, "closed with a member alive");
+            fetch_sub_seq_cst(&alive, 1u); /* seq_cst: as in leave */
+            count_leave_later(w, &node);
             i++;
         } else {
+            loop_settle(w);
             port_thread_yield();
         }
     }
+    loop_settle(w);
     port_current_set(NULL);
 }
 
