@@ -178,6 +178,7 @@ static inline void count_leave_later(worker *w, scope *s) {
         store_relaxed(&w->owed_scope, s);
     }
     owner_add(&w->owed, 1u);
+    port_tsan_release(&s->word); /* what the task did comes before the close, as if it had subtracted */
 }
 /* One less, at once. */
 static inline void count_leave(worker *w, scope *s) {
