@@ -150,6 +150,77 @@ void *port_context_make(void *top, void (*entry)(void *arg), void *arg);
  * its stack pointer in *save, and continues at `to`. */
 void port_context_switch(void **save, void *to);
 
+/* ---- descriptors ------------------------------------------------------------------------------ */
+
+enum {
+    PORT_FD_READ = 1,   /* a read, or an accept, would not block */
+    PORT_FD_WRITE = 2,  /* a write would not block */
+    PORT_FD_HANGUP = 4, /* the other side has closed its end */
+    PORT_FD_ERROR = 8,  /* an error is pending; reported unasked */
+    PORT_FD_BAD = 16    /* no open descriptor; port_fd_poll only */
+};
+
+/* Watches many descriptors, one-shot: a report disables until the next arm. wait: one thread at a time; the rest: any. */
+typedef struct port_poller {
+    int32_t poll;
+    int32_t wake;
+} port_poller;
+
+typedef struct port_event {
+    uint64_t key; /* as armed; PORT_POLLER_WOKEN: port_poller_wake was called */
+    uint32_t ready;
+} port_event;
+
+#define PORT_POLLER_WOKEN UINT64_MAX
+
+typedef enum port_watch {
+    PORT_WATCH_KNOWN,  /* armed; the poller knew the descriptor */
+    PORT_WATCH_NEW,    /* armed; it did not: it was never armed, or is another file by now */
+    PORT_WATCH_ALWAYS, /* cannot be watched and never blocks: a regular file */
+    PORT_WATCH_BAD,    /* no open descriptor */
+    PORT_WATCH_FAILED  /* no memory, or a limit of the system */
+} port_watch;
+
+/* False: no descriptor or no memory is left, or the port has no poller. */
+bool port_poller_open(port_poller *poller);
+void port_poller_close(port_poller *poller);
+/* Reports once, also if the descriptor is ready already. Replaces an earlier arming of it. */
+port_watch port_poller_arm(port_poller *poller, int fd, uint64_t key, uint32_t interest);
+/* Forgets the descriptor. */
+void port_poller_disarm(port_poller *poller, int fd);
+/* Sleeps until something is ready, somebody calls port_poller_wake, or the deadline (PORT_NEVER: none; in the past: does
+ * not sleep). May return 0 without cause. */
+uint32_t port_poller_wait(port_poller *poller, port_event *out, uint32_t most, int64_t deadline);
+/* Ends the present wait, or else the next. */
+void port_poller_wake(port_poller *poller);
+
+/* A bell that ends a port_fd_poll of another thread. */
+typedef struct port_bell {
+    int32_t fd;
+} port_bell;
+bool port_bell_open(port_bell *bell);
+void port_bell_close(port_bell *bell);
+void port_bell_ring(port_bell *bell);
+
+/* What of the interest is ready, or PORT_FD_BAD; 0 after the deadline, or when the bell (may be NULL) rings. Blocks. */
+uint32_t port_fd_poll(int fd, uint32_t interest, const port_bell *bell, int64_t deadline);
+
+/* Input and output: a number of bytes (accept: the descriptor; connect: 0), PORT_IO_WAIT if it would block, no open
+ * descriptor, or a negated errno. A descriptor other than a socket blocks if it was not made non-blocking. */
+#define PORT_IO_WAIT INT64_MIN
+#define PORT_IO_BAD (INT64_MIN + 1)
+int64_t port_fd_read(int fd, void *buffer, size_t size);
+int64_t port_fd_write(int fd, const void *data, size_t size);
+/* The new descriptor is non-blocking and closed on exec. */
+int64_t port_fd_accept(int fd);
+int64_t port_fd_connect(int fd, const void *address, uint32_t size);
+/* The pending error of a socket, which it takes away: 0, or an errno. 0 also for what is no socket. */
+int32_t port_fd_error(int fd);
+/* A second number for the file, or -1. */
+int port_fd_duplicate(int fd);
+/* False: no open descriptor. */
+bool port_fd_close(int fd);
+
 /* ---- the last resort ------------------------------------------------------------------------- */
 
 /* Writes the message to standard error and aborts. Only for a broken invariant or a body that

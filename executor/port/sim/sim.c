@@ -38,6 +38,7 @@ static void world_reset(const sim_config *config) {
     sim_schedule_reset();
     sim_threads_reset();
     sim_pages_reset();
+    sim_fds_reset();
     sim_log_reset();
 }
 

@@ -65,10 +65,10 @@ typedef struct sim_thread {
     sim_state state;
     void (*entry)(void *arg);
     void *arg;
-    void *current;    /* port_current_get() */
+    void *current;      /* port_current_get() */
     uint32_t callbacks; /* port_callbacks() */
-    uintptr_t futex;  /* sleeping: the word's address */
-    int64_t deadline; /* sleeping: PORT_NEVER or when to wake */
+    uintptr_t futex;    /* sleeping: the word's address */
+    int64_t deadline;   /* sleeping: PORT_NEVER or when to wake */
     struct sim_thread *joiner;
     uint64_t priority; /* PCT: higher runs first */
     uint32_t alone;    /* PCT: steps since it was last chosen over others */
@@ -174,6 +174,7 @@ void sim_wake_spuriously(void);
 /* ---- pages (sim_pages.c), faults (sim_fault.c), log (sim_log.c) ------------------------------ */
 
 void sim_pages_reset(void);
+void sim_fds_reset(void);
 /* The stacks of virtual threads, lowest address; NULL when the system refuses. */
 char *sim_pages_stacks(void);
 void sim_faults_catch(void);
