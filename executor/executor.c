@@ -10,9 +10,9 @@
 #include "owner/forks.h"
 #include "owner/scope.h"
 
-/* ---- the driver: timers as the scheduler sees them ---------------------------------------------------------------- */
+/* ---- the driver: timers and descriptors as the scheduler sees them --------------------------------------------------- */
 
-static bool driver_poll(worker *w) {
+static bool poll_timers(worker *w) {
     if (wheel_next(w->wheel) == PORT_NEVER) {
         return false;
     }
@@ -23,6 +23,25 @@ static bool driver_poll(worker *w) {
     uint32_t fired = wheel_poll(w->wheel, now);
     count_own(&w->count, COUNT_TIMERS, fired);
     return fired != 0;
+}
+
+static bool driver_poll(worker *w) {
+    bool fired = poll_timers(w);
+    fd_table *fds = &executor_of_sched(w->sched)->fds;
+    return (unlikely(fd_wanted(fds)) && fd_poll(fds)) || fired;
+}
+
+static bool driver_sleep(worker *w, uint32_t seen, int64_t deadline) {
+    fd_table *fds = &executor_of_sched(w->sched)->fds;
+    return unlikely(fd_wanted(fds)) && fd_sleep(fds, w, seen, deadline);
+}
+
+static void driver_arrived(worker *w) {
+    fd_arrived(&executor_of_sched(w->sched)->fds);
+}
+
+static void driver_ring(sched *s) {
+    port_poller_wake(&executor_of_sched(s)->fds.poller);
 }
 
 static int64_t driver_deadline(worker *w) {
@@ -37,7 +56,12 @@ static void driver_busy(sched *s, bool wanted) {
     monitor_busy(m);
 }
 
-static const driver timers_driver = {driver_poll, driver_deadline, driver_busy};
+static const driver the_driver = {.poll = driver_poll,
+                                  .deadline = driver_deadline,
+                                  .busy = driver_busy,
+                                  .sleep = driver_sleep,
+                                  .arrived = driver_arrived,
+                                  .ring = driver_ring};
 
 int64_t upcall_tend(sched *s, int64_t now) {
     return stack_pool_age(executor_of_sched(s)->fibers.stacks, now);
@@ -187,6 +211,8 @@ static void take_down(belay_executor *ex, uint32_t started) {
     if (ex->monitor.sched != NULL) {
         monitor_fini(&ex->monitor);
     }
+    pool_fini(&ex->pool);
+    fd_fini(&ex->fds);
     free_leftovers(ex);
     forks_fini(ex);
     if (ex->fibers.stacks != NULL) {
@@ -206,9 +232,12 @@ static void take_down(belay_executor *ex, uint32_t started) {
 static bool make_floors(belay_executor *ex) {
     const options *o = &ex->opt;
     bool symmetric = !(o->membarrier && port_membarrier_init());
+    fd_init(&ex->fds, &ex->sched, &o->alloc);
+    pool_init(&ex->pool, o->blocking_threads, &o->alloc, o->name);
     if (!forks_init(ex) || !make_slabs(ex) ||
-        !sched_init(&ex->sched, o->workers, symmetric, o->spin, &timers_driver, &o->alloc) ||
-        !make_wheels(ex) || !monitor_init(&ex->monitor, &ex->sched, o->stall, &o->alloc)) {
+        !sched_init(&ex->sched, o->workers, symmetric, o->spin, &the_driver, &o->alloc) ||
+        !make_wheels(ex) ||
+        !monitor_init(&ex->monitor, &ex->sched, &ex->fds, o->stall, &o->alloc)) {
         return false;
     }
     ex->fibers.sched = &ex->sched;

@@ -318,6 +318,7 @@ static void take_values(const belay_config *config, options *out) {
     out->membarrier = config->membarrier == 1;
     out->stall = config->stall;
     out->fork_depth = (uint32_t)config->fork_depth;
+    out->blocking_threads = (uint32_t)config->blocking_threads;
 }
 
 belay_status options_resolve(const belay_config *config, options *out) {

@@ -20,6 +20,7 @@ typedef struct options {
     bool membarrier;
     int64_t stall; /* 0: off */
     uint32_t fork_depth;
+    uint32_t blocking_threads;
     char name[32];
     allocator alloc;
     belay_log_hook *log; /* never NULL */

@@ -141,6 +141,18 @@ const option option_table[OPTION_ROWS] = {
             "before they sync the first.",
     },
     {
+        FIELD(blocking_threads),
+        .variable = "BELAY_BLOCKING_THREADS",
+        .kind = OPTION_COUNT,
+        .low = 1,
+        .high = 4096,
+        .initial = 64,
+        .meaning = "Threads that run functions given to `belay_blocking`, at most.",
+        .advice = "A thread is started when a function finds none free, and ends when it had "
+                  "nothing to do for five seconds. At the limit functions queue. Raise it if they "
+                  "wait long for others; lower it to protect what they all wait for.",
+    },
+    {
         FIELD(display_env),
         .variable = "BELAY_DISPLAY_ENV",
         .kind = OPTION_DISPLAY,

@@ -21,6 +21,8 @@ const char *belay_status_text(belay_status status) {
         [-BELAY_EPIPE] = "closed at the other end",
         [-BELAY_ENOTREADY] = "ended before it was ready",
         [-BELAY_EOWNERDEAD] = "locked, but the last owner ended without unlocking",
+        [-BELAY_EBADF] = "no open descriptor",
+        [-BELAY_ESYSTEM] = "refused by the system",
     };
     const belay_status count = sizeof text / sizeof *text;
     if (status > 0) {

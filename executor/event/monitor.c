@@ -8,8 +8,9 @@
 enum { NONE, ACTIVE, ASLEEP, STOP };
 enum { PERIOD = 5000000, GRACE = 1000000, QUIET_PERIODS = 4 };
 
-bool monitor_init(monitor *m, sched *s, int64_t stall, const allocator *alloc) {
+bool monitor_init(monitor *m, sched *s, fd_table *fds, int64_t stall, const allocator *alloc) {
     m->sched = s;
+    m->fds = fds;
     m->stall = stall;
     m->alloc = alloc;
     m->watch = NULL;
@@ -87,7 +88,8 @@ static void monitor_main(void *arg) {
             watch_worker(m, i, now);
         }
         sched_nudge(m->sched);
-        quiet = idle_all_parked(m->sched) ? quiet + 1 : 0;
+        bool watched = fd_look_after(m->fds);
+        quiet = watched && idle_all_parked(m->sched) ? quiet + 1 : 0;
         if (quiet >= QUIET_PERIODS && tend == PORT_NEVER) {
             quiet = 0;
             sleep_idle(m);

@@ -1,12 +1,14 @@
 /* The monitor: one thread that looks after busy workers, started when there is first something to look after.
  *
  * While some worker runs it wakes every few milliseconds: it fires timers that are overdue because every worker
- * computes, reports tasks that hold a worker for too long without a yield point, and wakes a parked worker for work that
- * nobody looks after; and it does what can be done later (upcall_tend). When all workers are parked, and nothing is left
- * to do later, it sleeps without a limit: an idle executor uses no CPU. */
+ * computes, reports tasks that hold a worker for too long without a yield point, wakes a parked worker for work that
+ * nobody looks after, and fetches what descriptors report when no worker does; and it does what can be done later
+ * (upcall_tend). When all workers are parked, and nothing is left to do later, it sleeps without a limit: an idle executor
+ * uses no CPU. */
 #ifndef BELAY_EVENT_MONITOR_H
 #define BELAY_EVENT_MONITOR_H
 
+#include "event/fd.h"
 #include "event/wheel.h"
 
 typedef struct monitor_watch {
@@ -17,6 +19,7 @@ typedef struct monitor_watch {
 
 typedef struct monitor {
     sched *sched;
+    fd_table *fds; /* constant */
     int64_t stall; /* nanoseconds; 0: off */
     const allocator *alloc;
     monitor_watch *watch;    /* the monitor's, one per worker; NULL: no watchdog */
@@ -28,7 +31,7 @@ typedef struct monitor {
 } monitor;
 
 /* False: no memory. */
-bool monitor_init(monitor *m, sched *s, int64_t stall, const allocator *alloc);
+bool monitor_init(monitor *m, sched *s, fd_table *fds, int64_t stall, const allocator *alloc);
 /* Stops the thread and frees. No worker runs any more. */
 void monitor_fini(monitor *m);
 /* A worker is busy: see to it that the monitor is awake, and started if it is wanted. Any thread. */

@@ -16,6 +16,7 @@
 
 #include "options.h"
 #include "event/monitor.h"
+#include "event/pool.h"
 #include "task/fiber.h"
 #include "task/state.h"
 #include "task/wait.h"
@@ -65,6 +66,8 @@ struct belay_executor {
     slab cells;
     fiber_pool fibers;
     monitor monitor;
+    fd_table fds;
+    thread_pool pool;
     struct scope *root;
     lock task_locks[TASK_LOCKS]; /* by the number of a task, or of a scope for its cells */
     foreign_shard foreign[FOREIGN_SHARDS];

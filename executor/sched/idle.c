@@ -88,25 +88,41 @@ static bool unpark(sched *s, uint32_t index) {
     return true;
 }
 
-static void wake_parked(sched *s, uint32_t index) {
-    if (unpark(s, index)) {
-        count_shared(&s->foreign, COUNT_WAKES, 1);
-        ck_ec32_inc(&s->workers[index].ec, &ec_mode);
+/* True: it was parked, and is awake. */
+static bool wake_parked(sched *s, uint32_t index) {
+    if (!unpark(s, index)) {
+        return false;
     }
+    worker *w = &s->workers[index];
+    count_shared(&s->foreign, COUNT_WAKES, 1);
+    ck_ec32_inc(&w->ec, &ec_mode);
+    port_fence_after_push(); /* the raise, then the flag: pairs with the full fence in event/fd_poll.c */
+    if (unlikely(load_acquire(&w->in_poller) != 0)) { /* pairs with fd_sleep: the poller is open */
+        s->drv->ring(s);
+    }
+    return true;
 }
 
-static void wake_one(sched *s) {
+/* The worker that watches the descriptors only if there is no other. */
+static bool wake_some(sched *s, bool in_poller) {
     for (uint32_t i = 0; i < (s->count + 63) / 64; i++) {
-        uint64_t bits = load_relaxed(&s->parked[i]); /* relaxed: unpark decides */
-        while (bits != 0) {
+        uint64_t bits =
+            load_relaxed(&s->parked[i]); /* relaxed, both: unpark decides; a preference */
+        for (; bits != 0; bits &= bits - 1) {
             uint32_t index = i * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (unpark(s, index)) {
-                count_shared(&s->foreign, COUNT_WAKES, 1);
-                ck_ec32_inc(&s->workers[index].ec, &ec_mode);
-                return;
+            bool is_there = load_relaxed(&s->workers[index].in_poller) != 0;
+            if (is_there == in_poller && wake_parked(s, index)) {
+                return true;
             }
-            bits &= bits - 1;
         }
+    }
+    return false;
+}
+
+/* One may enter or leave the poller while we look: then the first round may find none, although one is parked. */
+static void wake_one(sched *s) {
+    if (!wake_some(s, false) && !wake_some(s, true)) {
+        (void)wake_some(s, false);
     }
 }
 
@@ -134,11 +150,18 @@ void sched_nudge(sched *s) {
     }
 }
 
+void sched_rouse(sched *s) {
+    uint64_t idle = load_seq_cst(&s->idle); /* a look; the next one comes soon */
+    if (searching_of(idle) == 0 && parked_of(idle) != 0) {
+        wake_one(s);
+    }
+}
+
 void sched_wake(sched *s, uint32_t index) {
     uint64_t bit = UINT64_C(1) << (index % 64);
     /* seq_cst: after the locked push to the inbox; the parker sets its bit before its last look */
     if ((load_seq_cst(&s->parked[index / 64]) & bit) != 0) {
-        wake_parked(s, index);
+        (void)wake_parked(s, index);
     }
 }
 
@@ -182,8 +205,19 @@ static void leave_parked(worker *w, uint32_t seen) {
     }
 }
 
+/* True: it slept where descriptors are watched. */
+static bool sleep_parked(worker *w, uint32_t seen, int64_t deadline) {
+    const driver *drv = w->sched->drv;
+    if (drv->sleep != NULL && drv->sleep(w, seen, deadline)) {
+        return true;
+    }
+    ec_sleep(w, seen, deadline);
+    return false;
+}
+
 void idle_park(worker *w, bool searching) {
     sched *s = w->sched;
+    bool in_poller = false;
     uint32_t seen = ck_ec32_value(&w->ec);
     uint64_t bit = UINT64_C(1) << (w->index % 64);
     fetch_or_seq_cst(&s->parked[w->index / 64],
@@ -202,9 +236,12 @@ void idle_park(worker *w, bool searching) {
         int64_t deadline = s->drv->deadline(w);
         int64_t limit = work_hidden(s, w) ? port_clock_now() + SCHED_HIDDEN_NS : PORT_NEVER;
         count_own(&w->count, COUNT_PARKS, 1);
-        ec_sleep(w, seen, limit < deadline ? limit : deadline);
+        in_poller = sleep_parked(w, seen, limit < deadline ? limit : deadline);
     }
     leave_parked(w, seen);
+    if (in_poller) {
+        s->drv->arrived(w);
+    }
 }
 
 bool idle_all_parked(const sched *s) {

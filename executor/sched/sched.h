@@ -9,14 +9,21 @@
 
 enum { SCHED_MAX_WORKERS = 256, SCHED_INJECT = 8, SCHED_HIDDEN_NS = 50000 };
 
-/* The scheduler's only view of timers and, later, of I/O. */
+/* The scheduler's only view of timers and of descriptors. */
 typedef struct driver {
-    /* Makes due what is due on this worker's wheel. True if that made something runnable. */
+    /* Makes due what is due on this worker's wheel, and what is ready. True if that made something runnable. */
     bool (*poll)(worker *w);
     /* When the worker must wake for its wheel; PORT_NEVER: need not. */
     int64_t (*deadline)(worker *w);
     /* A worker leaves idleness, or a timer was armed: an existing monitor should look after it. wanted: start one. */
     void (*busy)(struct sched *s, bool wanted);
+    /* Sleeps for the parked worker where descriptors are watched, unless its event count has moved from `seen`. False:
+     * it has not; the worker sleeps in its event count. Both may be NULL, with the next two. */
+    bool (*sleep)(worker *w, uint32_t seen, int64_t deadline);
+    /* After a sleep there, when the worker is no longer parked: makes runnable what it has brought. */
+    void (*arrived)(worker *w);
+    /* Ends such a sleep. Any thread. */
+    void (*ring)(struct sched *s);
 } driver;
 
 typedef struct inject_shard {
@@ -70,6 +77,8 @@ static inline void sched_notify_worker(sched *s) {
 }
 /* A second chance: wakes a worker if there is work that only parked workers could take. From the monitor. */
 void sched_nudge(sched *s);
+/* Wakes some worker if all who have no work are parked: to look after descriptors. */
+void sched_rouse(sched *s);
 /* Wakes this worker if it is parked. */
 void sched_wake(sched *s, uint32_t index);
 

@@ -15,9 +15,12 @@ static uint32_t next_random(worker *w) {
     return x;
 }
 
-/* Has the victim run the same task since some thief looked SCHED_HIDDEN_NS ago? */
+/* Has the victim run the same task since some thief looked SCHED_HIDDEN_NS ago, or does it block? */
 static bool busy_for_long(worker *victim, int64_t now) {
-    uint64_t turn = load_relaxed(&victim->turn); /* relaxed, all three: an approximation */
+    uint64_t turn = load_relaxed(&victim->turn); /* relaxed, all four: an approximation */
+    if (load_relaxed(&victim->blocked_turn) == turn + 1) {
+        return true;
+    }
     if (load_relaxed(&victim->watched_turn) != turn) {
         store_relaxed(&victim->watched_turn, turn);
         store_relaxed(&victim->watched_since, now);
@@ -66,6 +69,25 @@ runnable *steal_any(worker *w, int64_t now) {
         }
     }
     return upcall_steal_orphan(w);
+}
+
+bool worker_block_begin(worker *w) {
+    uint64_t mark =
+        load_relaxed(&w->turn) + 1; /* relaxed, all: own words; thieves take them as hints */
+    if (load_relaxed(&w->blocked_turn) == mark) {
+        return false;
+    }
+    store_relaxed(&w->blocked_turn, mark);
+    w->sched->drv->busy(w->sched, true);
+    sched_nudge(w->sched);
+    return true;
+}
+
+bool worker_block_end(worker *w) {
+    bool begun =
+        load_relaxed(&w->blocked_turn) == load_relaxed(&w->turn) + 1; /* relaxed: own words */
+    store_relaxed(&w->blocked_turn, 0u);
+    return begun;
 }
 
 void work_ask(worker *w) {

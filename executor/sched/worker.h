@@ -51,6 +51,8 @@ typedef struct worker {
     ATOMIC(uint32_t) spares_made; /* own: by the last call to the pool, which rises up to a bound */
     ATOMIC(uint64_t)
     turn; /* own; read by thieves and the watchdog: rises whenever another task runs */
+    ATOMIC(uint64_t)
+    blocked_turn; /* own; read by thieves: 1 + the turn whose task said that it blocks */
     ATOMIC(uint64_t) watched_turn; /* written by any thief: the turn it saw ... */
     ATOMIC(int64_t) watched_since; /* ... and since when; an approximation */
     ATOMIC(uint32_t) tick;         /* own: picks since the last look at the outside */
@@ -95,6 +97,8 @@ typedef struct worker {
 
     /* Written by wakers. */
     _Alignas(64) struct ck_ec32 ec;
+    ATOMIC(uint32_t)
+    in_poller; /* own: asleep where descriptors are watched; read by wakers after they have raised ec */
 } worker;
 
 static inline void section_enter(worker *w) {
@@ -134,6 +138,10 @@ runnable *worker_next(worker *w);
 /* Takes hidden work (half of the batch, or the hand-off slot) of another worker. Any worker's thread. Returns how
  * many were put into out. */
 uint32_t worker_raid(worker *victim, runnable *out[RUNQ_CLAIM]);
+/* The running task is going to block in the system: what the worker hides may be raided at once, and somebody is woken for
+ * it; and the end of that. False: it has said so before; has not, or has waited since. */
+bool worker_block_begin(worker *w);
+bool worker_block_end(worker *w);
 /* Is there work that only a raid reaches? A hint. */
 bool worker_hides(const worker *w);
 

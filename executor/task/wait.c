@@ -29,7 +29,9 @@ const char *wait_kind_text(wait_kind kind) {
                                                  [WAIT_FOR_EVENT] = "event",
                                                  [WAIT_FOR_CONDITION] = "condition",
                                                  [WAIT_FOR_LATCH] = "latch",
-                                                 [WAIT_FOR_ONCE] = "once"};
+                                                 [WAIT_FOR_ONCE] = "once",
+                                                 [WAIT_FOR_FD] = "descriptor",
+                                                 [WAIT_FOR_POOL] = "blocking call"};
     return (unsigned)kind < WAIT_KINDS ? text[kind] : NULL;
 }
 

@@ -63,6 +63,8 @@ typedef enum wait_kind {
     WAIT_FOR_CONDITION,
     WAIT_FOR_LATCH,
     WAIT_FOR_ONCE,
+    WAIT_FOR_FD,
+    WAIT_FOR_POOL,
     WAIT_KINDS
 } wait_kind;
 

@@ -2,6 +2,7 @@
 #ifndef BELAY_BELAY_H
 #define BELAY_BELAY_H
 
+#include <belay/blocking.h>
 #include <belay/cancel.h>
 #include <belay/channel.h>
 #include <belay/cleanup.h>
@@ -13,6 +14,7 @@
 #include <belay/foreign.h>
 #include <belay/fork.h>
 #include <belay/handle.h>
+#include <belay/io.h>
 #include <belay/join.h>
 #include <belay/latch.h>
 #include <belay/mutex.h>

@@ -59,7 +59,8 @@ typedef struct belay_config {
     int64_t
         display_env; /* BELAY_DISPLAY_ENV: 0 silent, 1 what was changed, 2 (verbose) every option */
     int64_t strict;  /* BELAY_STRICT: 1 makes a bad value an error of belay_executor_create */
-    int64_t ignore_env; /* no variable: 1 reads no environment at all */
+    int64_t blocking_threads; /* BELAY_BLOCKING_THREADS: threads for blocking functions, at most */
+    int64_t ignore_env;       /* no variable: 1 reads no environment at all */
 
     const char *name; /* the executor's name in reports and thread names; copied; NULL: "belay" */
 

@@ -27,7 +27,7 @@ static void nobody(sched *sc, bool wanted) {
     (void)sc;
     (void)wanted;
 }
-static const driver no_driver = {poll_nothing, never, nobody};
+static const driver no_driver = {.poll = poll_nothing, .deadline = never, .busy = nobody};
 
 static int start_with(bool symmetric) {
     memset(&ex, 0, sizeof ex);

@@ -59,7 +59,8 @@ static void bare_driver_busy(sched *s, bool wanted) {
     (void)wanted;
 }
 
-static const driver bare_driver = {bare_driver_poll, bare_driver_deadline, bare_driver_busy};
+static const driver bare_driver = {
+    .poll = bare_driver_poll, .deadline = bare_driver_deadline, .busy = bare_driver_busy};
 
 /* ---- a scheduler --------------------------------------------------------------------------------- */
 

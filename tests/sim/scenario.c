@@ -125,7 +125,7 @@ static void not_watched(sched *s, bool armed) {
     (void)armed;
 }
 
-static const driver timeless = {no_timer, no_deadline, not_watched};
+static const driver timeless = {.poll = no_timer, .deadline = no_deadline, .busy = not_watched};
 
 void bench_open(bench *b, uint32_t workers, void (*run)(worker *w, runnable *r)) {
     b->executor = port_heap_allocate(sizeof *b->executor, 64);
