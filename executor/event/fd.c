@@ -294,7 +294,7 @@ bool fd_close(int fd) {
     for (list *node = tables.next; node != &tables; node = node->next) {
         freeze(list_entry(node, fd_table, sibling), fd);
     }
-    int last = none ? -1 : port_fd_duplicate(fd); /* so that nothing lingers under the locks */
+    int last = !none && port_fd_lingers(fd) ? port_fd_duplicate(fd) : -1; /* not under the locks */
     bool closed = !none && port_fd_close(fd);
     for (list *node = tables.next; node != &tables; node = node->next) {
         unfreeze(list_entry(node, fd_table, sibling), fd);

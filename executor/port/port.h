@@ -216,6 +216,8 @@ int64_t port_fd_accept(int fd);
 int64_t port_fd_connect(int fd, const void *address, uint32_t size);
 /* The pending error of a socket, which it takes away: 0, or an errno. 0 also for what is no socket. */
 int32_t port_fd_error(int fd);
+/* A socket whose close may block until its data has gone. */
+bool port_fd_lingers(int fd);
 /* A second number for the file, or -1. */
 int port_fd_duplicate(int fd);
 /* False: no open descriptor. */

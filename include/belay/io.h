@@ -6,7 +6,8 @@
  *
  * Closing: close a descriptor that others may be waiting for with belay_fd_close. A plain close(2) under a waiter cannot be
  * seen: the waiter stays until its deadline, its cancel, or until somebody waits for a new file under the same number.
- * Where nobody waits, plain close(2) is as good. A number that is used again never brings a wake of its former file.
+ * A wait that begins while the descriptor is being closed finds it closed or, as with any use of a descriptor after its
+ * close, whatever has its number by then. Where nobody waits, plain close(2) is as good. A number that is used again never brings a wake of its former file.
  *
  * Descriptors that cannot be watched because they never block (regular files, directories) are ready at once.
  *

@@ -129,6 +129,13 @@ int32_t port_fd_error(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : 0;
 }
 
+bool port_fd_lingers(int fd) {
+    struct linger linger = {0};
+    socklen_t size = sizeof linger;
+    return getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && linger.l_onoff != 0 &&
+           linger.l_linger != 0;
+}
+
 int port_fd_duplicate(int fd) {
     return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }

@@ -212,6 +212,11 @@ int32_t port_fd_error(int fd) {
     return 0;
 }
 
+bool port_fd_lingers(int fd) {
+    (void)fd;
+    return false;
+}
+
 int port_fd_duplicate(int fd) {
     (void)fd;
     return -1;
