@@ -54,7 +54,8 @@ static bool wait_for_root(belay_executor *ex, belay_time deadline, bool may_clos
 static void break_shields(belay_executor *ex) {
     for (uint32_t i = 1; i <= slab_made(&ex->scopes); i++) {
         scope *s = slab_at(&ex->scopes, i);
-        if (count_pin(s, count_generation(s))) {
+        uint32_t generation = count_generation(s);
+        if (generation != 0 && count_pin(s, generation)) { /* 0: it never was a scope */
             shield_break(s);
             count_leave(NULL, s);
         }
@@ -71,11 +72,10 @@ static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time 
     if (grace > port_clock_now()) {
         (void)scope_soft_cancel_tree(root, &reason);
     }
-    if (wait_for_root(ex, grace, false)) {
-        return BELAY_OK;
-    }
+    bool empty = wait_for_root(ex, grace, false);
+    /* Also when it is empty: there may be threads that wait for its token. */
     (void)scope_cancel_tree(root, &reason);
-    if (wait_for_root(ex, deadline, true)) {
+    if (empty || wait_for_root(ex, deadline, true)) {
         return BELAY_OK;
     }
     break_shields(ex);

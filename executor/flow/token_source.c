@@ -57,9 +57,7 @@ static void token_disarm(belay_clause *c) {
 }
 
 static void token_fired(belay_clause *c) {
-    belay_status status = token_state(space(c)->executor, token_of(c), space(c)->level);
-    c->status =
-        status == BELAY_EAGAIN ? BELAY_ESTALE : status; /* it was woken: cancelled, or gone */
+    c->status = token_was_canceled(clause_arm(c)) ? BELAY_OK : BELAY_ESTALE;
 }
 
 const source token_source = {token_begin,  token_poll,  token_arm,

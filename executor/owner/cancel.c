@@ -12,9 +12,9 @@
 #include "owner/cell.h"
 #include "owner/scope.h"
 
-/* Where a cancel of a scope comes from: somebody aimed at the scope; or at something above it, and shields may keep it out; or a
- * shield around it has just ended, and those below end with it. */
-typedef enum from { FROM_HERE, FROM_ABOVE, FROM_SHIELD } from;
+/* Where a cancel of a scope comes from: somebody aimed at the scope; or at a token that the scope follows, which its own shield does not
+ * keep out; or at something above it, and shields may keep it out; or a shield around it has just ended, and those below end with it. */
+typedef enum from { FROM_HERE, FROM_TOKEN, FROM_ABOVE, FROM_SHIELD } from;
 
 /* ---- marking --------------------------------------------------------------------------------------------------- */
 
@@ -37,7 +37,8 @@ static void mark_children(scope *s, cancel_level level, bool through, scope **to
     for (list *node = s->children.next; node != &s->children; node = node->next) {
         scope *child = list_entry(node, scope, sibling);
         lock_take(&child->lock);
-        if (count_is_open(child) && !(through ? shield_end_below(child) : shield_holds(child)) &&
+        if (count_is_open(child) &&
+            !(through ? shield_end_below(child) : shield_holds(child, level)) &&
             mark(child, level, &s->reason[level], true)) {
             count_pin_open(child);
             child->next[level] = *todo;
@@ -90,15 +91,15 @@ static void tell(scope *s, cancel_level level) {
     token_call(s, level);
     if (level == CANCEL_SOFT && (s->flags & BELAY_SCOPE_SOFT) != 0) {
         (void)cancel_tree(s, CANCEL_HARD, &s->reason[CANCEL_SOFT],
-                          s->inherited[CANCEL_SOFT] ? FROM_ABOVE : FROM_HERE);
+                          s->inherited[CANCEL_SOFT] ? FROM_TOKEN : FROM_HERE);
     }
 }
 
 static belay_status cancel_tree(scope *s, cancel_level level, const belay_cancel_reason *reason,
                                 from origin) {
     lock_take(&s->lock);
-    bool first =
-        !(origin == FROM_ABOVE && shield_holds(s)) && mark(s, level, reason, origin != FROM_HERE);
+    bool first = !(origin == FROM_ABOVE && shield_holds(s, level)) &&
+                 mark(s, level, reason, origin != FROM_HERE);
     lock_release(&s->lock);
     if (!first) {
         return BELAY_EALREADY;
@@ -127,19 +128,24 @@ void scope_cancel_from_above(scope *s, cancel_level level, const belay_cancel_re
     (void)cancel_tree(s, level, reason, FROM_ABOVE);
 }
 
+void scope_cancel_linked(scope *s, cancel_level level, const belay_cancel_reason *reason) {
+    (void)cancel_tree(s, level, reason, FROM_TOKEN);
+}
+
 /* ---- inheriting ------------------------------------------------------------------------------------------------- */
 
 /* What reaches a scope from its parent and its opener: the level's bit, or 0. */
 static uint32_t inherited_from(const scope *parent, const belay_task *opener,
                                belay_cancel_reason *reason) {
-    /* seq_cst, both: after linking; pairs with mark and with task_cancel. A task's word is read whole: a shield is asked about later. */
+    /* seq_cst, both: after linking; pairs with mark and with task_cancel. What the task's shields keep from the task they keep from
+     * what it opens behind them: the end of the shield goes through that. */
     uint32_t above = parent != NULL ? load_seq_cst(&parent->cancel) : 0;
     uint32_t own = opener != NULL ? load_seq_cst(&opener->cancel) : 0;
     if ((above & SCOPE_HARD) != 0) {
         *reason = parent->reason[CANCEL_HARD];
         return SCOPE_HARD;
     }
-    if ((own & WORD_RAW) != 0) {
+    if ((own & WORD_CANCELED) != 0) {
         reason_of_task(opener, reason);
         return SCOPE_HARD;
     }

@@ -49,8 +49,8 @@ bool belay_stopping(const belay_task *self) {
     if (self == NULL) {
         return false;
     }
-    uint32_t scope_word = load_relaxed(&load_relaxed(&self->inner)->cancel); /* relaxed: a poll */
-    return scope_word != 0 || belay_canceled_slow(self);
+    bool hard = belay_canceled_slow(self); /* which notes that somebody has noticed */
+    return hard || load_relaxed(&load_relaxed(&self->inner)->cancel) != 0; /* relaxed: a poll */
 }
 
 belay_status belay_reason(const belay_task *self, belay_cancel_reason *out) {

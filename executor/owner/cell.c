@@ -64,11 +64,14 @@ void cell_end(belay_executor *ex, cell *c) {
 static void run(belay_executor *ex, lock *l, cell *c, cell_call *call, void *context) {
     callback_enter();
     call(c, context);
+    if (c->drop != NULL) {
+        c->drop(c->arg);
+    }
     callback_leave();
     lock_take(l);
     retire(c);
     lock_release(l);
-    cell_end(ex, c);
+    cell_discard(ex, c);
 }
 
 static cell *pick(list *cells, uint16_t flags, bool backward) {

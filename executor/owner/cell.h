@@ -7,8 +7,9 @@
  *     FREE -> ARMED       cell_arm, by who registers
  *     ARMED -> RUNNING    cells_run, by who makes the calls; taken out of the list; called under no lock
  *     ARMED -> FREE       removed, or dropped with its object
- *     RUNNING -> FREE     the call has returned; removers that waited for it are woken
- * Each step to FREE raises the generation (handles become stale) and is followed by exactly one call of the drop hook.
+ *     RUNNING -> FREE     the call, and that of the drop hook, has returned; removers that waited for it are woken
+ * Each step to FREE raises the generation (handles become stale). The drop hook is called exactly once: before the step from RUNNING, after
+ * that from ARMED.
  *
  * A removal that finds the cell RUNNING waits until the call has returned, except from inside the call itself. A call cannot
  * wait, so it stays on one thread: "inside" is a question of the thread. After std::stop_callback (P. McKenney, L. Baker,

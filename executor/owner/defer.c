@@ -52,7 +52,7 @@ bool cleanup_wanted(scope *s) {
 }
 
 void cleanup_run_scope(belay_task *self, scope *s) {
-    scope *shield = self != NULL ? cleanup_scope_open(self, BELAY_SITE) : NULL;
+    scope *shield = self != NULL ? cleanup_scope_open(self, s, BELAY_SITE) : NULL;
     const scope *base = self != NULL ? load_relaxed(&self->inner) : NULL; /* relaxed: own */
     for (cell *c = pop(s); c != NULL; c = pop(s)) {
         run_one(s->executor, self, c);
@@ -91,7 +91,8 @@ void cleanup_run_task(belay_task *t) {
         return;
     }
     belay_executor *ex = load_relaxed(&t->scope)->executor; /* relaxed: own */
-    scope *shield = cleanup_scope_open(t, BELAY_SITE);
+    scope *shield =                                         /* relaxed: own */
+        cleanup_scope_open(t, load_relaxed(&t->inner), BELAY_SITE);
     const scope *base = load_relaxed(&t->inner); /* relaxed: own */
     for (cell *c = pop_own(); c != NULL; c = pop_own()) {
         run_one(ex, t, c);
@@ -113,7 +114,7 @@ belay_status belay_defer_from(belay_task *self, belay_cleanup *cleanup, void *ar
     if (cleanup == NULL) {
         return BELAY_EINVAL;
     }
-    if (self == NULL || !is_current(self) || state_phase(self) != PHASE_RUNNING) {
+    if (self == NULL || !is_running(self)) {
         return BELAY_ECONTEXT;
     }
     belay_executor *ex = load_relaxed(&self->scope)->executor; /* relaxed: own */

@@ -169,7 +169,7 @@ belay_status belay_owner_create_from(belay_executor *ex, const belay_owner_optio
     if (status == BELAY_OK) {
         s->drained = o->drained; /* before anybody has the handle */
         s->drained_arg = o->arg;
-        registry_done(ex);
+        scope_done(ex, s);
         *out = (belay_owner){h.slot, h.executor, h.generation};
     }
     return status;
@@ -224,14 +224,15 @@ belay_status belay_owner_wait_until(belay_task *self, belay_owner owner, belay_t
         return BELAY_OK;
     }
     scope *s = scope_at(ex, scope_of(owner));
-    if (s != NULL && self != NULL && task_inside(self, s)) {
+    uint32_t generation = (uint32_t)(owner.generation & SLOT_GENERATION);
+    /* The caller's own scopes stay as they are: if it is in this slot's scope, its generation is that one's. */
+    if (s != NULL && self != NULL && task_inside(self, s) && count_generation(s) == generation) {
         status = BELAY_EDEADLK;
     } else if (self != NULL && task_canceled(self)) {
         cancel_refused(self);
         status = BELAY_ECANCELED;
     } else if (s != NULL) {
-        status =
-            wait_gone(self, s, (uint32_t)(owner.generation & SLOT_GENERATION), deadline, false);
+        status = wait_gone(self, s, generation, deadline, false);
     }
     registry_done(ex);
     return status;
@@ -298,8 +299,7 @@ static belay_status prepare_links(const belay_token *parents, size_t count, cell
 /* The registrations take the place of the prepared cells. */
 static void make_links(scope *s, const belay_token *parents, size_t count, cell **cells) {
     for (size_t i = 0; i < count; i++) {
-        s->links[i] =
-            cells[i] != NULL ? token_link(s, parents[i], cells[i]) : (belay_registration){0};
+        s->links[i] = cells[i] != NULL ? token_link(s, parents[i], cells[i]) : (token_follow){0};
     }
     s->link_count = (uint32_t)count;
 }
@@ -308,7 +308,7 @@ static belay_status open_source(belay_executor *ex, const belay_token *parents, 
                                 cell **cells, belay_scope *h) {
     static const belay_scope_options o = {.name = "source"};
     const allocator *alloc = &ex->opt.alloc;
-    belay_registration *links = count != 0 ? mem_allocate(alloc, count * sizeof *links, 16) : NULL;
+    token_follow *links = count != 0 ? mem_allocate(alloc, count * sizeof *links, 16) : NULL;
     belay_status status =
         count != 0 && links == NULL ? BELAY_ENOMEM : prepare_links(parents, count, cells);
     scope *s;
@@ -327,7 +327,7 @@ static belay_status open_source(belay_executor *ex, const belay_token *parents, 
     lock_release(&s->lock);
     s->links = links;
     make_links(s, parents, count, cells);
-    registry_done(ex);
+    scope_done(ex, s);
     return BELAY_OK;
 }
 

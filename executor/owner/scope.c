@@ -96,11 +96,10 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     list_init(&s->cleanup);
     s->cleaned = false;
     s->bindings = o->bindings;
-    s->follows = (belay_registration){0};
+    s->follows = (token_follow){0};
     s->kind = SCOPE_PLAIN;
     s->reap = false;
-    s->ending = false;
-    list_init(&s->gone);
+    list_init(&s->gone); /* `ending` is off: who asks about an earlier life may read it now */
     s->links = NULL;
     s->link_count = 0;
     s->site = site;
@@ -108,12 +107,9 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
 }
 
 static void scope_link(scope *s, scope *parent) {
-    store_relaxed(&s->parent, parent); /* relaxed: published by count_born, or the lock */
-    if (parent != NULL) {
-        lock_take(&parent->lock);
-        list_append(&parent->children, &s->sibling);
-        lock_release(&parent->lock);
-    }
+    lock_take(&parent->lock);
+    list_append(&parent->children, &s->sibling);
+    lock_release(&parent->lock);
 }
 
 static bool options_valid(const belay_scope_options *o) {
@@ -143,8 +139,8 @@ scope *scope_root_open(belay_executor *ex) {
     static const belay_scope_options root = {.name = "root", .policy = BELAY_SUPERVISE};
     scope *s = scope_new(ex, &root, BELAY_SITE);
     if (s != NULL) {
-        store_relaxed(&s->opener, NULL); /* relaxed: published by count_born */
-        scope_link(s, NULL);
+        store_relaxed(&s->opener, NULL); /* relaxed, both: published by count_born */
+        store_relaxed(&s->parent, NULL);
         count_born(s, 0);
     }
     return s;
@@ -212,7 +208,8 @@ static belay_status prepare(belay_task *self, const belay_scope_options *o, cons
 /* Born, linked, and the task's innermost. */
 static void enter(belay_task *self, scope *s, bool biased) {
     scope *parent = load_relaxed(&self->inner); /* relaxed: own */
-    store_relaxed(&s->opener, self);            /* relaxed: published by count_born */
+    store_relaxed(&s->opener, self);            /* relaxed, both: published by count_born */
+    store_relaxed(&s->parent, parent);
     s->fork_mark = forks_outstanding(self);
     count_born(s, biased ? worker_current()->index + 1 : 0);
     scope_link(s, parent);
@@ -244,25 +241,26 @@ belay_status belay_scope_open_from(belay_task *self, const belay_scope_options *
     return BELAY_OK;
 }
 
-scope *cleanup_scope_open(belay_task *self, const char *site) {
+scope *cleanup_scope_open(belay_task *self, const scope *of, const char *site) {
     static const belay_scope_options o = {.name = "cleanup", .policy = BELAY_SUPERVISE};
     scope *parent = load_relaxed(&self->inner); /* relaxed: own */
     scope *s = scope_new(parent->executor, &o, site);
     if (s == NULL) {
         return NULL;
     }
-    s->budget = parent->budget;
+    s->budget = of->budget < parent->budget ? of->budget : parent->budget;
     if (s->budget == 0 || !shield_begin(s, parent, self, BELAY_NEVER, true)) {
         slot_give(parent->executor, worker_in(parent->executor), SLOT_SCOPE, s);
         return NULL;
     }
     enter(self, s, true);
     settle(s, &o, self, NULL);
+    shield_knock_early(s);
     shield_arm(s);
     return s;
 }
 
-/* In the executor's root, which it keeps open. Entered. */
+/* In the executor's root, which it keeps open. Entered, and held: until the caller lets go, nobody ends it in its opener's place. */
 static belay_status open_in_root(belay_executor *ex, const belay_scope_options *o, scope_kind kind,
                                  const char *site, scope **out) {
     belay_status status = count_enter(NULL, ex->root, count_generation(ex->root), false);
@@ -279,10 +277,12 @@ static belay_status open_in_root(belay_executor *ex, const belay_scope_options *
     }
     s->kind = (uint32_t)kind;
     s->budget = budget_of(ex->root, o);
-    store_relaxed(&s->external, 1u); /* relaxed, both: published by count_born */
+    store_relaxed(&s->external, 1u); /* relaxed, all: published by count_born */
     store_relaxed(&s->opener, NULL);
+    store_relaxed(&s->parent, ex->root);
     s->fork_mark = 0;
     count_born(s, 0);
+    count_pin_open(s);
     scope_link(s, ex->root);
     settle(s, o, NULL, link);
     *out = s;
@@ -309,9 +309,9 @@ belay_status scope_open_in_root(belay_executor *ex, const belay_scope_options *g
     }
     *out = scope_handle(ex, s);
     if (made != NULL) {
-        *made = s; /* and the caller leaves */
+        *made = s; /* and the caller lets go */
     } else {
-        registry_done(ex);
+        scope_done(ex, s);
     }
     return BELAY_OK;
 }

@@ -32,6 +32,11 @@ typedef enum shield_state { SHIELD_NONE = 0, SHIELD_ACTIVE, SHIELD_ENDED } shiel
 /* Who ends it: its opener by closing it, or the last reference. A source is an owner without tasks. */
 typedef enum scope_kind { SCOPE_PLAIN = 0, SCOPE_OWNER, SCOPE_SOURCE } scope_kind;
 
+/* A link from a token to a scope: one registration for each level, because a soft cancel may be followed by a hard one. */
+typedef struct token_follow {
+    belay_registration at[CANCEL_LEVELS];
+} token_follow;
+
 #define NO_BUDGET_SET INT64_MAX
 #define DEFAULT_BUDGET (5 * BELAY_SECOND)
 /* A scope's own flags, beside the public BELAY_SCOPE_... */
@@ -110,7 +115,7 @@ typedef struct scope {
     list cleanup;                  /* cells: what runs at the close */
     bool cleaned;                  /* under the cells' lock: no more is taken */
     const belay_binding *bindings; /* constant while open: the opener's memory */
-    belay_registration follows;    /* at the token that the scope follows; the opener's */
+    token_follow follows;          /* at the token that the scope follows; the opener's */
     /* -- owners and sources */
     uint32_t kind;             /* scope_kind; constant while open */
     ATOMIC(uint32_t) external; /* references; owner/owner.c */
@@ -119,7 +124,7 @@ typedef struct scope {
     list gone;                 /* those who wait for its end */
     belay_drop *drained;       /* constant while open */
     void *drained_arg;
-    belay_registration *links; /* of a source: at its parents' tokens */
+    token_follow *links; /* of a source: at its parents' tokens */
     uint32_t link_count;
     const char *site;
     const char *name;
@@ -224,6 +229,8 @@ belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason);
 belay_status scope_soft_cancel_tree(scope *s, const belay_cancel_reason *reason);
 /* The same for a cancel that was aimed at something above the scope: a shield may keep it out. */
 void scope_cancel_from_above(scope *s, cancel_level level, const belay_cancel_reason *reason);
+/* The same for a token that the scope follows: its own shield does not keep it out. */
+void scope_cancel_linked(scope *s, cancel_level level, const belay_cancel_reason *reason);
 /* A scope that just was linked to its parent, or lost its shield, takes over the parent's cancel, and its opener's. */
 /* unshielded: because its shield has ended, and with it those below. */
 void cancel_inherit(scope *s, const belay_task *opener, bool unshielded);
@@ -286,8 +293,10 @@ void token_call(scope *s, cancel_level level);
 struct cell;
 belay_status token_prepare(belay_token token, struct cell **out);
 void token_discard(belay_token token, struct cell *c);
-belay_registration token_link(scope *s, belay_token token, struct cell *c);
-void token_unlink(belay_registration link);
+token_follow token_link(scope *s, belay_token token, struct cell *c);
+void token_unlink(token_follow link);
+/* After token_watch and before the arm's next use: was it woken by a cancel? (Else the scope is gone.) */
+bool token_was_canceled(const arm *a);
 /* The scope has ended: its token is stale, what was put down is dropped, who watches is woken. */
 void token_end(scope *s);
 /* Is the token cancelled so far? BELAY_OK, BELAY_EAGAIN, BELAY_ESTALE: its scope is gone. The caller is inside the executor, all three. */
@@ -320,8 +329,10 @@ void owner_abandon(scope *s);
 
 /* Of a scope that nobody knows yet, before it is linked. False: too many. */
 bool shield_begin(scope *s, scope *parent, belay_task *opener, belay_time until, bool on_knock);
-/* Under the scope's lock: does the shield hold? If so a cancel was kept out, and a budget begins to run. */
-bool shield_holds(scope *s);
+/* Under the scope's lock: does the shield hold? If so a cancel of this level was kept out, and for a hard one a budget begins to run. */
+bool shield_holds(scope *s, cancel_level level);
+/* A shield for cleanup whose opener may have been cancelled before: then its budget runs from the beginning. */
+void shield_knock_early(scope *s);
 /* Arms the timer of a shield whose end is known. */
 void shield_arm(scope *s);
 /* Under the scope's lock, at its close. */
@@ -337,11 +348,12 @@ void shield_break(scope *s);
 /* ---- owner/scope.c, owner/close.c ------------------------------------------------------------------------------------ */
 
 belay_scope scope_handle(const belay_executor *ex, const scope *s);
-/* Opens a scope, an owner or a source in the root. With `made` the caller stays a guest, and calls registry_done. */
+/* Opens a scope, an owner or a source in the root. With `made` the caller goes on holding it, and calls scope_done. */
 belay_status scope_open_in_root(belay_executor *ex, const belay_scope_options *o, scope_kind kind,
                                 belay_scope *out, scope **made, const char *site);
-/* A scope for deferred calls: shielded, for a budget after the first cancel. NULL: no memory, or the budget is nothing. */
-scope *cleanup_scope_open(belay_task *self, const char *site);
+/* A scope for deferred calls: shielded, for the smaller of the budgets of the scope whose cleanup it is and of the one around, after the
+ * first cancel. NULL: no memory, or the budget is nothing. */
+scope *cleanup_scope_open(belay_task *self, const scope *of, const char *site);
 /* Closes it. */
 void cleanup_scope_close(belay_task *self, scope *s);
 scope *scope_at(belay_executor *ex, belay_scope h);

@@ -121,20 +121,31 @@ static void knock(scope *s) {
     int64_t budget = s->budget == NO_BUDGET_SET ? DEFAULT_BUDGET : s->budget;
     belay_time until = budget > BELAY_NEVER - now ? BELAY_NEVER : now + budget;
     s->shield_on_knock = false;
-    if (until < s->shield_until && !s->shield_armed) {
+    /* An end that it has from a shield around may be later. If that one fires now, so be it. */
+    if (until < s->shield_until && (!s->shield_armed || timer_disarm(&s->shield_end))) {
         s->shield_until = until;
         arm_end(s);
     }
 }
 
-bool shield_holds(scope *s) {
+bool shield_holds(scope *s, cancel_level level) {
     if (s->shield != SHIELD_ACTIVE) {
         return false;
     }
-    if (s->shield_on_knock && !s->ended) {
+    if (level == CANCEL_HARD && s->shield_on_knock && !s->ended) {
         knock(s);
     }
     return true;
+}
+
+void shield_knock_early(scope *s) {
+    const belay_task *opener = load_relaxed(&s->opener); /* relaxed: the caller */
+    /* seq_cst: after linking the scope; who cancels the task from now on finds the scope, and knocks */
+    if ((load_seq_cst(&opener->cancel) & WORD_RAW) != 0) {
+        lock_take(&s->lock);
+        (void)shield_holds(s, CANCEL_HARD);
+        lock_release(&s->lock);
+    }
 }
 
 void shield_disarm(scope *s) {

@@ -78,7 +78,7 @@ static void follow(const cell *c, const occasion *o) {
     belay_executor *ex;
     scope *s = scope_hold(c->target, &ex);
     if (s != NULL) {
-        scope_cancel_from_above(s, o->level, &o->s->reason[o->level]);
+        scope_cancel_linked(s, o->level, &o->s->reason[o->level]);
         scope_done(ex, s);
     }
 }
@@ -158,6 +158,23 @@ belay_status belay_on_cancel_forget(belay_registration registration) {
 
 /* ---- links ------------------------------------------------------------------------------------------------------------------ */
 
+/* Two cells, chained by `below`: one for each level. */
+static cell *link_cells(belay_executor *ex) {
+    cell *first = NULL;
+    for (int i = 0; i < CANCEL_LEVELS; i++) {
+        cell *c = cell_new(ex, CELL_ON_CANCEL, NULL, NULL, NULL);
+        if (c == NULL) {
+            if (first != NULL) {
+                cell_discard(ex, first);
+            }
+            return NULL;
+        }
+        c->below = first;
+        first = c;
+    }
+    return first;
+}
+
 belay_status token_prepare(belay_token token, cell **out) {
     *out = NULL;
     if (token.generation == 0) {
@@ -168,35 +185,47 @@ belay_status token_prepare(belay_token token, cell **out) {
     if (s == NULL) {
         return BELAY_OK;
     }
-    *out = cell_new(ex, CELL_ON_CANCEL, NULL, NULL, NULL);
+    *out = link_cells(ex);
     scope_done(ex, s);
     return *out != NULL ? BELAY_OK : BELAY_ENOMEM;
 }
 
 void token_discard(belay_token token, cell *c) {
     belay_executor *ex = c != NULL ? registry_open(token.executor, token.generation) : NULL;
-    if (ex != NULL) { /* else the cell went with its executor */
-        cell_discard(ex, c);
-        registry_done(ex);
+    if (ex == NULL) {
+        return; /* the cells went with their executor */
     }
+    while (c != NULL) {
+        cell *below = c->below;
+        cell_discard(ex, c);
+        c = below;
+    }
+    registry_done(ex);
 }
 
-belay_registration token_link(scope *s, belay_token token, cell *c) {
+token_follow token_link(scope *s, belay_token token, cell *c) {
+    token_follow f = {.at = {{0}}};
     belay_executor *ex;
     scope *from = scope_hold(scope_of(token), &ex);
     if (from == NULL) {
         token_discard(token, c);
-        return (belay_registration){0};
+        return f;
     }
-    c->target = scope_handle(s->executor, s);
-    belay_registration r = put_down(from, c, ON_SOFT | ON_HARD);
+    for (int i = 0; i < CANCEL_LEVELS; i++) {
+        cell *below = c->below; /* the cell may have run, and be another's, when put_down returns */
+        c->target = scope_handle(s->executor, s);
+        f.at[i] = put_down(from, c, i == CANCEL_HARD ? ON_HARD : ON_SOFT);
+        c = below;
+    }
     scope_done(ex, from);
-    return r;
+    return f;
 }
 
-void token_unlink(belay_registration link) {
-    if (link.generation != 0) {
-        (void)cell_remove(NULL, CELL_ON_CANCEL, link, false);
+void token_unlink(token_follow link) {
+    for (int i = 0; i < CANCEL_LEVELS; i++) {
+        if (link.at[i].generation != 0) {
+            (void)cell_remove(NULL, CELL_ON_CANCEL, link.at[i], false);
+        }
     }
 }
 
@@ -205,20 +234,21 @@ void token_unlink(belay_registration link) {
 /* Watchers' arms are under the cells' lock too. A watcher does not hold the scope, which shall be able to end: it is woken then. The
  * slot stays, its number and so its lock are constant, and at the end of a life the lists are empty. */
 
-static void wake_all(list *watchers) {
+static void wake_all(list *watchers, bool canceled) {
     while (!list_empty(watchers)) {
         list *node = watchers->next;
         list_remove(node);
+        arm_of(node)->said = canceled;
         (void)arm_wake(arm_of(node));
     }
 }
 
-static void wake_watchers(scope *s, cancel_level level) {
+static void wake_watchers(scope *s, cancel_level level, bool canceled) {
     lock *l = cell_lock(s->executor, s->number);
     lock_take(l);
-    wake_all(&s->watchers[CANCEL_SOFT]);
+    wake_all(&s->watchers[CANCEL_SOFT], canceled);
     if (level == CANCEL_HARD) {
-        wake_all(&s->watchers[CANCEL_HARD]);
+        wake_all(&s->watchers[CANCEL_HARD], canceled);
     }
     lock_release(l);
 }
@@ -233,12 +263,12 @@ void token_call(scope *s, cancel_level level) {
     occasion o = {s, level};
     cells_run(s->executor, s->number, &s->on_cancel, level == CANCEL_HARD ? ON_HARD : ON_SOFT,
               false, call, &o);
-    wake_watchers(s, level);
+    wake_watchers(s, level, true);
 }
 
 void token_end(scope *s) {
     cells_drop(s->executor, s->number, &s->on_cancel);
-    wake_watchers(s, CANCEL_HARD);
+    wake_watchers(s, CANCEL_HARD, false);
 }
 
 belay_status token_state(belay_executor *ex, belay_token token, cancel_level level) {
@@ -258,6 +288,7 @@ belay_status token_watch(belay_executor *ex, belay_token token, cancel_level lev
     }
     lock *l = cell_lock(ex, s->number);
     lock_take(l);
+    a->said = false;
     list_append(&s->watchers[level], &a->link);
     bool now = reached(s, level);
     if (now) {
@@ -266,6 +297,10 @@ belay_status token_watch(belay_executor *ex, belay_token token, cancel_level lev
     lock_release(l);
     count_leave(NULL, s);
     return now ? BELAY_OK : BELAY_EAGAIN;
+}
+
+bool token_was_canceled(const arm *a) {
+    return a->said;
 }
 
 void token_unwatch(belay_executor *ex, belay_token token, arm *a) {
@@ -291,7 +326,9 @@ static belay_status wait_token(belay_task *self, belay_executor *ex, belay_token
         cancel_refused(self);
         return BELAY_ECANCELED;
     }
-    return result == WAIT_TIMEDOUT ? BELAY_ETIMEDOUT : token_state(ex, token, level);
+    return result == WAIT_TIMEDOUT      ? BELAY_ETIMEDOUT
+           : token_was_canceled(&w.arm) ? BELAY_OK
+                                        : BELAY_ESTALE;
 }
 
 belay_status belay_token_wait_until(belay_task *self, belay_token token, belay_cancel_level level,
@@ -312,9 +349,7 @@ belay_status belay_token_wait_until(belay_task *self, belay_token token, belay_c
         return BELAY_ESTALE;
     }
     cancel_level wanted = level == BELAY_SOFT_CANCELED ? CANCEL_SOFT : CANCEL_HARD;
-    do {
-        status = wait_token(self, ex, token, wanted, deadline);
-    } while (status == BELAY_EAGAIN);
+    status = wait_token(self, ex, token, wanted, deadline);
     registry_done(ex);
     return status;
 }

@@ -76,7 +76,9 @@ struct waiter;
 typedef struct arm {
     list link;             /* under the object's lock */
     struct waiter *waiter; /* constant while linked */
-    uint32_t mark;         /* 0, or what else it means to the object; constant while linked */
+    bool
+        said; /* what the object has to say with the wake, if its source uses that; under the object's lock */
+    uint32_t mark; /* 0, or what else it means to the object; constant while linked */
 } arm;
 
 typedef struct waiter {

@@ -135,8 +135,8 @@ BELAY_API belay_status belay_on_cancel(belay_token token, belay_cancel_level lev
                                        belay_cancel_callback *callback, void *arg, belay_drop *drop,
                                        belay_registration *out);
 
-/* Takes a registration back. If the callback runs just now on another thread, waits for its end, whatever is cancelled: so
- * when this has returned, the callback does not run any more. From inside the callback itself it does not wait.
+/* Takes a registration back. If the callback runs just now on another thread, waits for its end and that of `drop`, whatever is
+ * cancelled: so when this has returned, neither runs any more. From inside the callback or `drop` it does not wait.
  * Drains. From tasks and foreign threads, and from inside the callback.
  *   BELAY_OK        the callback has not run and will not
  *   BELAY_EALREADY  it has run just now (or runs, and is the caller)

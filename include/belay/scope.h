@@ -47,7 +47,8 @@ typedef struct belay_scope_options {
     int64_t
         cleanup_budget; /* 0: as the scope around; nanoseconds; or BELAY_NO_BUDGET. See <belay/cleanup.h> */
     const belay_binding *bindings; /* NULL: none. <belay/value.h> */
-    belay_token token; /* all zero: none. When it is cancelled, so is the scope, as from outside */
+    belay_token
+        token; /* all zero: none. When it is cancelled, so is the scope, as from outside; also behind a shield of its own */
 } belay_scope_options;
 
 /* Opens a scope inside the calling task's innermost one. Does not wait. From tasks only.
