@@ -62,6 +62,14 @@ static void break_shields(belay_executor *ex) {
     }
 }
 
+/* The root is sealed and empty, and stays so. */
+static bool end_services(scope *root, belay_time deadline) {
+    lock_take(&root->lock);
+    wait_word result = services_end(NULL, root, deadline);
+    lock_release(&root->lock);
+    return result == WAIT_OK;
+}
+
 static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time deadline) {
     scope *root = ex->root;
     lock_take(&root->lock);
@@ -72,10 +80,10 @@ static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time 
     if (grace > port_clock_now()) {
         (void)scope_soft_cancel_tree(root, &reason);
     }
-    bool empty = wait_for_root(ex, grace, false);
+    bool over = wait_for_root(ex, grace, false) && end_services(root, deadline);
     /* Also when it is empty: there may be threads that wait for its token. */
     (void)scope_cancel_tree(root, &reason);
-    if (empty || wait_for_root(ex, deadline, true)) {
+    if (over || (wait_for_root(ex, deadline, true) && end_services(root, deadline))) {
         return BELAY_OK;
     }
     break_shields(ex);

@@ -55,7 +55,7 @@ static bool read_task(const belay_executor *ex, const belay_task *t, const scope
     uint32_t born = load_relaxed(&t->born);
     /* Without a handle the generation is not used up, and would come again with the slot's next task. */
     out->task = (word & STATE_HANDLE) != 0 ? task_handle(ex, t) : (belay_task_handle){0};
-    out->scope = scope_handle(ex, s);
+    out->scope = scope_handle(ex, scope_public(s));
     out->state = state_of(t, word);
     out->cancel_requested = (load_relaxed(&t->cancel) & WORD_RAW) != 0 || scope_canceled(s);
     out->name = load_relaxed(&t->name);

@@ -89,7 +89,7 @@ static void tell(scope *s, cancel_level level) {
         wake_room_waiters(s);
     }
     token_call(s, level);
-    if (level == CANCEL_SOFT && (s->flags & BELAY_SCOPE_SOFT) != 0) {
+    if (level == CANCEL_SOFT && scope_has(s, BELAY_SCOPE_SOFT)) {
         (void)cancel_tree(s, CANCEL_HARD, &s->reason[CANCEL_SOFT],
                           s->inherited[CANCEL_SOFT] ? FROM_TOKEN : FROM_HERE);
     }

@@ -145,16 +145,23 @@ static belay_status finish(belay_task *self, scope *s, belay_failures *report) {
     return result;
 }
 
-/* Everybody has ended, and what was deferred has been done. What is done there may bring new tasks, and they new deferred calls. The lock
- * is held at the call and at the return. */
+/* Everybody has ended, the services after the others, and what was deferred has been done. What is done there may bring new tasks,
+ * and they new deferred calls. The lock is held at the call and at the return. */
 static wait_word drain_and_clean(belay_task *self, scope *s, int64_t deadline) {
-    wait_word result;
-    while ((result = drain_scope(self, s, deadline)) == WAIT_OK && cleanup_wanted(s)) {
-        lock_release(&s->lock);
-        cleanup_run_scope(self, s);
-        lock_take(&s->lock);
+    for (;;) {
+        wait_word result = drain_scope(self, s, deadline);
+        bool serving = s->services.hidden != NULL;
+        if (result != WAIT_OK || (!serving && !cleanup_wanted(s))) {
+            return result;
+        }
+        if (!serving) {
+            lock_release(&s->lock);
+            cleanup_run_scope(self, s);
+            lock_take(&s->lock);
+        } else if (services_end(self, s, deadline) != WAIT_OK) {
+            return WAIT_TIMEDOUT;
+        }
     }
-    return result;
 }
 
 belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline,

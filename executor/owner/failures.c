@@ -37,7 +37,7 @@ static void note(scope *s, const belay_failure *failure) {
 }
 
 void scope_failed(scope *s, const belay_failure *failure) {
-    if ((s->flags & SCOPE_SERVICES) != 0) {
+    if (scope_has(s, SCOPE_SERVICES)) {
         s = load_relaxed(&s->parent); /* relaxed: constant while open */
     }
     note(s, failure);

@@ -23,7 +23,8 @@ static void describe(const scope *s, char line[LINE]) {
 
 /* Under the parent's lock: was it opened from outside? */
 static bool is_outsider(const scope *s) {
-    return load_relaxed(&s->opener) == NULL; /* relaxed: constant while open */
+    /* relaxed: constant while open */
+    return load_relaxed(&s->opener) == NULL && !scope_has(s, SCOPE_SERVICES);
 }
 
 /* Under the parent's lock. */

@@ -113,7 +113,7 @@ typedef struct taking {
 
 /* The scope is pinned: is the call right? */
 static belay_status check_pinned(const taking *how, const scope *s) {
-    if ((s->flags & BELAY_SCOPE_KEEP_OUTCOMES) == 0) {
+    if (!scope_has(s, BELAY_SCOPE_KEEP_OUTCOMES)) {
         return BELAY_EINVAL;
     }
     bool inside = how->self != NULL && task_inside(how->self, s) &&

@@ -160,7 +160,7 @@ static void leave_scope(worker *w, scope *s, const belay_failure *failure) {
 /* The end of a task that a handle was given out for, or whose scope keeps outcomes. */
 static void finish_known(worker *w, belay_task *t, scope *s, const belay_failure *failure) {
     belay_executor *ex = s->executor;
-    bool keep = (s->flags & BELAY_SCOPE_KEEP_OUTCOMES) != 0;
+    bool keep = scope_has(s, BELAY_SCOPE_KEEP_OUTCOMES);
     t->v.end.observed = failure == NULL || !scope_is_deaf(s);
     if (publish(t)) {
         failure = NULL;

@@ -61,7 +61,7 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     store_relaxed(&s->noticed, 0u);
     s->cap = o->cap;
     s->policy = (uint32_t)o->policy;
-    s->flags = o->flags;
+    store_relaxed(&s->flags, o->flags); /* relaxed: published by count_born */
     s->room = 0;
     list_init(
         &s->children); /* the lock starts as zero and stays: a late waiter of an earlier life may hold it */
@@ -129,6 +129,20 @@ static scope *scope_new(belay_executor *ex, const belay_scope_options *o, const 
     scope *s = slot_take(ex, worker_in(ex), SLOT_SCOPE);
     if (s != NULL) {
         scope_fill(s, ex, o, site);
+    }
+    return s;
+}
+
+scope *scope_new_hidden(scope *serves) {
+    const belay_scope_options o = {.name = serves->name,
+                                   .policy = (belay_failure_policy)serves->policy};
+    scope *s = scope_new(serves->executor, &o, serves->site);
+    if (s != NULL) {
+        store_relaxed(&s->flags, SCOPE_SERVICES);
+        s->budget = serves->budget;
+        s->closing = true;               /* by the one it serves, and nobody else */
+        store_relaxed(&s->opener, NULL); /* relaxed: published by count_born */
+        s->fork_mark = 0;
     }
     return s;
 }

@@ -56,6 +56,7 @@ typedef struct services {
     uint32_t count;
     uint32_t promised; /* places that spawners have been promised */
     uint32_t capacity;
+    bool ending; /* they are being cancelled: no new ones */
 } services;
 
 typedef struct scope {
@@ -72,7 +73,7 @@ typedef struct scope {
     uint32_t cap;                  /* constant; 0: none */
     uint32_t fork_mark;            /* constant: the opener's forks outstanding at open */
     uint32_t policy;               /* constant */
-    uint32_t flags;                /* constant: BELAY_SCOPE_..., SCOPE_... */
+    ATOMIC(uint32_t) flags;        /* constant while open: BELAY_SCOPE_..., SCOPE_... */
     ATOMIC(uint32_t) noticed;      /* somebody saw that it is cancelled; only ever set */
     /* -- what others touch */
     _Alignas(64) ATOMIC(uint64_t) word; /* owner/count.h */
@@ -130,6 +131,10 @@ typedef struct scope {
     const char *name;
     slab_link link; /* while free */
 } scope;
+
+static inline bool scope_has(const scope *s, uint32_t flag) {
+    return (load_relaxed(&s->flags) & flag) != 0; /* relaxed: constant while open; else a hint */
+}
 
 _Static_assert(offsetof(scope, cancel) == offsetof(belay_fast_scope, cancel), "layout");
 _Static_assert((int)SCOPE_HARD == BELAY_FAST_CANCELED, "layout");
@@ -363,6 +368,11 @@ void scope_done(belay_executor *ex, scope *s);
 bool scope_has_ancestor(const scope *s, const scope *ancestor);
 /* Is the task inside the scope, directly or below, its opener included? */
 bool task_inside(const belay_task *t, const scope *s);
+/* A scope for another's services, which the caller links. NULL: no memory. */
+scope *scope_new_hidden(scope *serves);
+/* owner/service.c: cancels the services of a scope that has no ordinary task, youngest first, each once the one before has ended.
+ * Its lock is held at the call, where the count is zero, and at the return. WAIT_OK or WAIT_TIMEDOUT: call again. */
+wait_word services_end(belay_task *self, scope *s, int64_t deadline);
 scope *scope_root_open(belay_executor *ex);
 /* Frees the root, which is empty. */
 void scope_root_free(scope *root);
@@ -414,8 +424,8 @@ scope *scope_hold(belay_scope h, belay_executor **ex);
 void scope_done(belay_executor *ex, scope *s);
 /* Programs do not know hidden scopes: what one belongs to. */
 static inline const scope *scope_public(const scope *s) {
-    return unlikely((s->flags & SCOPE_SERVICES) != 0) ? load_relaxed(&s->parent)
-                                                      : s; /* relaxed: constant while open */
+    return unlikely(scope_has(s, SCOPE_SERVICES)) ? load_relaxed(&s->parent)
+                                                  : s; /* relaxed: constant while open */
 }
 void deadline_arm(scope *s, belay_time at);
 void deadline_disarm(scope *s);

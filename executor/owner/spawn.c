@@ -2,7 +2,7 @@
  *
  * The usual case (from a task, into a scope whose home is this worker, no options, no handle) takes a record from the
  * worker's slab, fills it, raises the private count, and pushes: no locked instruction. */
-#include "owner/scope.h"
+#include "owner/spawn.h"
 
 #include "task/ref.h"
 
@@ -24,26 +24,14 @@ uint32_t deferred_number(void) {
     return offsetof(deferred, number);
 }
 
-typedef struct request {
-    belay_task *self;
-    belay_body *body;
-    void *arg;
-    const belay_task_options *options;
-    belay_task_handle *out;
-    const char *site;
-    bool may_wait;
-    arm *starter; /* belay_start's, which waits from the first moment */
-} request;
-
 static const belay_task_options no_options = {0};
 
 static belay_status check_options(const belay_executor *ex, const worker *w,
                                   const belay_task_options *o) {
+    const uint32_t known = BELAY_TASK_RUN_CANCELED | BELAY_TASK_SERVICE;
     bool pin_ok =
         o->pin == BELAY_PIN_HERE ? w != NULL : o->pin >= 0 && (uint32_t)o->pin <= ex->sched.count;
-    return pin_ok && (o->flags & ~(uint32_t)BELAY_TASK_RUN_CANCELED) == 0 && o->start_at >= 0
-               ? BELAY_OK
-               : BELAY_EINVAL;
+    return pin_ok && (o->flags & ~known) == 0 && o->start_at >= 0 ? BELAY_OK : BELAY_EINVAL;
 }
 
 static uint32_t born_now(worker *w) {
@@ -72,7 +60,7 @@ static inline void fill(belay_task *t, scope *s, worker *w, const request *r) {
 
 /* Will the ending be wanted: by who has a handle, or by the scope? */
 static bool is_known(const scope *s, const request *r) {
-    return r->out != NULL || (s->flags & BELAY_SCOPE_KEEP_OUTCOMES) != 0;
+    return r->out != NULL || scope_has(s, BELAY_SCOPE_KEEP_OUTCOMES);
 }
 
 static uint32_t flags_of(const scope *s, const request *r) {
@@ -161,8 +149,7 @@ static belay_status accept(belay_executor *ex, worker *w, scope *s, const reques
     return BELAY_OK;
 }
 
-static belay_status spawn_into(belay_executor *ex, scope *s, uint32_t generation,
-                               const request *r) {
+belay_status spawn_into(belay_executor *ex, scope *s, uint32_t generation, const request *r) {
     worker *w = worker_in(ex);
     bool member = r->self != NULL && task_inside(r->self, s);
     belay_status status = count_enter(w, s, generation, member);
@@ -201,7 +188,10 @@ static belay_status spawn_anywhere(belay_scope h, const request *r) {
     scope *s = scope_at(ex, h);
     belay_status status = s == NULL ? BELAY_ESTALE : check_options(ex, worker_in(ex), r->options);
     if (status == BELAY_OK) {
-        status = spawn_into(ex, s, (uint32_t)(h.generation & SLOT_GENERATION), r);
+        uint32_t generation = (uint32_t)(h.generation & SLOT_GENERATION);
+        status = unlikely((r->options->flags & BELAY_TASK_SERVICE) != 0)
+                     ? service_spawn(ex, s, generation, r)
+                     : spawn_into(ex, s, generation, r);
     }
     registry_done(ex);
     return status;

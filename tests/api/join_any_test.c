@@ -217,6 +217,7 @@ static belay_status cancel_child(belay_task *self, void *arg) {
 static void test_the_childs_cancel_is_not_the_callers(void **state) {
     belay_executor *ex = executor_of(state);
     belay_task_handle child = spawn_outside(ex, body_sleep, NULL);
+    await_waiting(ex, "sleep", 1);
     run(ex, cancel_child, &child);
     assert_int_equal(belay_task_release(child), BELAY_OK);
 }
