@@ -22,6 +22,7 @@
 #include <belay/once.h>
 #include <belay/owner.h>
 #include <belay/rwlock.h>
+#include <belay/race.h>
 #include <belay/scope.h>
 #include <belay/select.h>
 #include <belay/semaphore.h>
