@@ -109,6 +109,7 @@ static belay_status lock_and_die(belay_task *self, void *arg) {
     belay_status status = belay_mutex_lock(self, &mutex);
     if (status == BELAY_OK || status == BELAY_EOWNERDEAD) {
         alone_inside();
+        (void)belay_yield(self); /* so that others come to wait */
         tally_add(&got, 1);
         tally_add(&deaths, status == BELAY_EOWNERDEAD);
     }
