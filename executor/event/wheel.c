@@ -3,6 +3,9 @@
 
 enum { FIRE_BATCH = 128, DIGIT_BITS = 6 };
 
+static const uint64_t TICK_MASK =
+    (UINT64_C(1) << DIGIT_BITS * WHEEL_LEVELS) - 1; /* every tick fits */
+
 _Static_assert(DIGIT_BITS *WHEEL_LEVELS + WHEEL_TICK_BITS >= 63, "every time has a place");
 
 static uint64_t tick_of(int64_t deadline) {
@@ -38,8 +41,8 @@ static void place(wheel *w, timer *t) {
     uint64_t tick = t->tick < w->now ? w->now : t->tick;
     uint64_t differ = tick ^ w->now;
     unsigned level = differ == 0 ? 0 : (63u - (unsigned)__builtin_clzll(differ)) / DIGIT_BITS;
-    t->level = (uint8_t)level;
-    t->slot = (uint8_t)digit_of(tick, level);
+    t->level = level & 0xf;
+    t->slot = digit_of(tick, level) & (WHEEL_SLOTS - 1);
     list_append(&w->slot[level][t->slot], &t->link);
     w->used[level] |= UINT64_C(1) << t->slot;
 }
@@ -96,7 +99,7 @@ void timer_arm(wheel *w, timer *t, int64_t deadline) {
     CHECK(deadline != PORT_NEVER);
     t->wheel = w;
     lock_take(&w->lock);
-    t->tick = tick_of(deadline);
+    t->tick = tick_of(deadline) & TICK_MASK;
     int64_t before = load_relaxed(&w->next); /* relaxed: written under the lock we hold */
     place(w, t);
     update_next(w);
@@ -183,8 +186,8 @@ uint32_t wheel_poll(wheel *w, int64_t now) {
         }
         lock_release(&w->lock);
         submit_all(w->sched, d.first);
-        for (timer *t = d.later; t != NULL;) {
-            timer *next = t->later;
+        for (late_timer *t = d.later; t != NULL;) {
+            late_timer *next = t->later;
             t->after(t);
             t = next;
         }

@@ -9,8 +9,8 @@
  * memory is its owner's: it must stay until the timer was disarmed, or its `fire` has run.
  *
  * fire runs under the wheel's lock and may only claim what the timer stands for: it returns a runnable to be queued
- * (or NULL), and after it the wheel does not touch the timer again, unless it set due->later to it: then `after` is
- * called with the timer outside the lock, and the owner must keep it alive by other means. */
+ * (or NULL), and after it the wheel does not touch the timer again, unless it put it, a late_timer, first into
+ * due->later: then `after` is called with the timer outside the lock, and the owner must keep it alive by other means. */
 #ifndef BELAY_EVENT_WHEEL_H
 #define BELAY_EVENT_WHEEL_H
 
@@ -21,25 +21,34 @@
 enum { WHEEL_TICK_BITS = 14, WHEEL_LEVELS = 9, WHEEL_SLOTS = 64 };
 
 struct timer;
+struct late_timer;
 
 /* What firing has gathered under the lock. */
 typedef struct due {
     runnable *first;
     runnable *last;
-    struct timer *later; /* timers whose `after` is to be called */
+    struct late_timer *later; /* timers whose `after` is to be called */
     uint32_t count;
 } due;
 
+/* Small, because a task with a start time is little else. */
 typedef struct timer {
     list link;           /* under the wheel's lock */
     struct wheel *wheel; /* where it is armed; written by arm, constant while armed */
-    struct timer *later; /* chain in due->later */
     runnable *(*fire)(struct timer *t, due *d);
-    void (*after)(struct timer *t);
-    uint64_t tick; /* under the wheel's lock */
-    uint8_t level; /* under the wheel's lock */
-    uint8_t slot;
+    uint64_t tick : 54; /* under the wheel's lock, all three */
+    uint64_t level : 4;
+    uint64_t slot : 6;
 } timer;
+
+_Static_assert(sizeof(timer) == 40, "a timer is small");
+
+/* One for which something is to be done outside the lock. */
+typedef struct late_timer {
+    timer timer; /* first */
+    void (*after)(struct late_timer *t);
+    struct late_timer *later; /* chain in due->later */
+} late_timer;
 
 typedef struct wheel {
     ATOMIC(int64_t) next; /* nanoseconds; written under the lock: no timer is due before */

@@ -20,14 +20,14 @@ bool task_inside(const belay_task *t, const scope *s) {
 }
 
 static runnable *fire_deadline(timer *t, due *d) {
-    scope *s = list_entry(t, scope, deadline);
+    scope *s = list_entry(t, scope, deadline.timer);
     count_pin_open(s); /* open: its close disarms before it frees */
-    t->later = d->later;
-    d->later = t;
+    s->deadline.later = d->later;
+    d->later = &s->deadline;
     return NULL;
 }
 
-static void after_deadline(timer *t) {
+static void after_deadline(late_timer *t) {
     scope *s = list_entry(t, scope, deadline);
     belay_cancel_reason reason = {
         .code = BELAY_ETIMEDOUT, .text = "deadline", .origin = scope_handle(s->executor, s)};
@@ -39,14 +39,14 @@ void deadline_arm(scope *s, belay_time at) {
     s->deadline_at = at;
     s->armed = at != BELAY_NEVER;
     if (s->armed) {
-        timer_arm(wheel_here(&s->executor->sched), &s->deadline, at);
+        timer_arm(wheel_here(&s->executor->sched), &s->deadline.timer, at);
     }
 }
 
 void deadline_disarm(scope *s) {
     if (s->armed) {
         s->armed = false;
-        (void)timer_disarm(&s->deadline);
+        (void)timer_disarm(&s->deadline.timer);
     }
 }
 
@@ -84,9 +84,9 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     s->closing = false;
     s->ended = false;
     s->armed = false;
-    s->deadline.fire = fire_deadline;
+    s->deadline.timer.fire = fire_deadline;
     s->deadline.after = after_deadline;
-    list_init(&s->deadline.link);
+    list_init(&s->deadline.timer.link);
     s->deadline_at = BELAY_NEVER;
     s->shield = SHIELD_NONE;
     s->shield_armed = false;
@@ -418,7 +418,7 @@ belay_status belay_scope_set_deadline(belay_scope h, belay_time deadline) {
     }
     lock_take(&s->lock);
     belay_status status = scope_canceled(s) ? BELAY_EALREADY : BELAY_OK;
-    if (status == BELAY_OK && s->armed && !timer_disarm(&s->deadline)) {
+    if (status == BELAY_OK && s->armed && !timer_disarm(&s->deadline.timer)) {
         status = BELAY_EALREADY; /* it fires now */
     } else if (status == BELAY_OK && !s->ended) {
         deadline_arm(s, deadline);

@@ -98,7 +98,7 @@ typedef struct scope {
     bool closing; /* somebody is in close */
     bool ended;   /* it was empty in close: no deadline is armed any more */
     bool armed;   /* the deadline's timer is */
-    timer deadline;
+    late_timer deadline;
     belay_time deadline_at;
     uint8_t shield;    /* shield_state */
     bool shield_armed; /* the timer of its end is */
@@ -106,7 +106,7 @@ typedef struct scope {
         shield_ended_from_above; /* and its opener is still to be told; between shield_end_below and shield_tell */
     bool
         shield_on_knock; /* the end is a budget after the first cancel that it keeps out, not a fixed time */
-    timer shield_end;
+    late_timer shield_end;
     belay_time shield_until; /* BELAY_NEVER: not known yet */
     int64_t
         budget; /* constant: nanoseconds that cleanup in this scope may wait after a cancel, or NO_BUDGET_SET */

@@ -12,10 +12,10 @@
 #include "owner/scope.h"
 
 static runnable *fire_end(timer *t, due *d) {
-    scope *s = list_entry(t, scope, shield_end);
+    scope *s = list_entry(t, scope, shield_end.timer);
     count_pin_open(s); /* open: its close disarms before it frees */
-    t->later = d->later;
-    d->later = t;
+    s->shield_end.later = d->later;
+    d->later = &s->shield_end;
     return NULL;
 }
 
@@ -70,7 +70,7 @@ void shield_break(scope *s) {
     }
 }
 
-static void after_end(timer *t) {
+static void after_end(late_timer *t) {
     scope *s = list_entry(t, scope, shield_end);
     shield_break(s);
     count_leave(NULL, s);
@@ -90,9 +90,9 @@ static belay_time end_around(scope *s) {
 }
 
 bool shield_begin(scope *s, scope *parent, belay_task *opener, belay_time until, bool on_knock) {
-    s->shield_end.fire = fire_end;
+    s->shield_end.timer.fire = fire_end;
     s->shield_end.after = after_end;
-    list_init(&s->shield_end.link);
+    list_init(&s->shield_end.timer.link);
     belay_time around = end_around(parent);
     s->shield_until = until < around ? until : around;
     s->shield_on_knock = on_knock;
@@ -105,7 +105,7 @@ bool shield_begin(scope *s, scope *parent, belay_task *opener, belay_time until,
 
 static void arm_end(scope *s) {
     s->shield_armed = true;
-    timer_arm(wheel_here(&s->executor->sched), &s->shield_end, s->shield_until);
+    timer_arm(wheel_here(&s->executor->sched), &s->shield_end.timer, s->shield_until);
 }
 
 void shield_arm(scope *s) {
@@ -122,7 +122,7 @@ static void knock(scope *s) {
     belay_time until = budget > BELAY_NEVER - now ? BELAY_NEVER : now + budget;
     s->shield_on_knock = false;
     /* An end that it has from a shield around may be later. If that one fires now, so be it. */
-    if (until < s->shield_until && (!s->shield_armed || timer_disarm(&s->shield_end))) {
+    if (until < s->shield_until && (!s->shield_armed || timer_disarm(&s->shield_end.timer))) {
         s->shield_until = until;
         arm_end(s);
     }
@@ -151,7 +151,7 @@ void shield_knock_early(scope *s) {
 void shield_disarm(scope *s) {
     if (s->shield_armed) {
         s->shield_armed = false;
-        (void)timer_disarm(&s->shield_end);
+        (void)timer_disarm(&s->shield_end.timer);
     }
 }
 

@@ -6,22 +6,29 @@
 
 #include "task/ref.h"
 
-/* A task that has not started and has a start time: what it can be found by, and its timer. A slot. */
+/* A task that has not started and has a start time: what it can be found by, and its timer. A slot, of one cache line:
+ * nobody asks for one by number, so that the number need not be kept. */
 typedef struct deferred {
     anchor home; /* first */
-    timer timer;
-    uint32_t number;
-    slab_link link;
+    union {
+        timer timer;
+        struct {
+            slab_link link;
+            uint32_t number;
+        } free;
+    } u;
 } deferred;
+
+_Static_assert(sizeof(deferred) == 64, "one cache line");
 
 uint32_t deferred_bytes(void) {
     return (uint32_t)((sizeof(deferred) + 15) & ~(size_t)15);
 }
 uint32_t deferred_link(void) {
-    return offsetof(deferred, link);
+    return offsetof(deferred, u.free.link);
 }
 uint32_t deferred_number(void) {
-    return offsetof(deferred, number);
+    return offsetof(deferred, u.free.number);
 }
 
 static const belay_task_options no_options = {0};
@@ -72,7 +79,7 @@ static uint32_t flags_of(const scope *s, const request *r) {
 
 static runnable *fire_start(timer *tm, due *d) {
     (void)d;
-    belay_task *t = list_entry(tm, deferred, timer)->home.task;
+    belay_task *t = list_entry(tm, deferred, u.timer)->home.task;
     bool parked;
     return wait_claim(&t->wait, WAIT_OK, &parked) ? &t->run : NULL;
 }
@@ -80,13 +87,13 @@ static runnable *fire_start(timer *tm, due *d) {
 /* The task waits, without a stack, for its time or a cancel. What came before it was parked found nothing to claim, so
  * both are looked at again afterwards. */
 static void defer(belay_executor *ex, belay_task *t, deferred *d, belay_time when) {
-    d->timer.fire = fire_start;
-    list_init(&d->timer.link);
+    d->u.timer.fire = fire_start;
+    list_init(&d->u.timer.link);
     shard_link(t, &d->home);
-    d->timer.wheel =
+    d->u.timer.wheel =
         wheel_here(&ex->sched); /* where deferred_end asks, also for a timer that never was armed */
     if (when != PORT_NEVER) {
-        timer_arm(d->timer.wheel, &d->timer, when);
+        timer_arm(d->u.timer.wheel, &d->u.timer, when);
     }
     uint32_t parked = wait_park_unstarted(t);
     bool now = task_canceled(t) || port_clock_now() >= when;
@@ -101,7 +108,7 @@ void deferred_end(belay_executor *ex, worker *w, belay_task *t) {
         return;
     }
     deferred *d = list_entry(home, deferred, home);
-    (void)timer_disarm(&d->timer);
+    (void)timer_disarm(&d->u.timer);
     shard_unlink(t);
     wait_started(t);
     store_relaxed(&t->home, NULL);

@@ -16,7 +16,10 @@
 enum { PROBES = 3000 };
 
 typedef struct probe {
-    timer timer;
+    union { /* first */
+        timer timer;
+        late_timer late;
+    };
     runnable run;
     int64_t deadline;
     ATOMIC(uint32_t) fired;
@@ -39,8 +42,8 @@ static runnable *fire(timer *t, due *d) {
     probe *p = list_entry(t, probe, timer);
     fetch_add_acq_rel(&p->fired, 1u); /* acq_rel: pairs with the looks of other threads */
     if (p->wants_after) {
-        t->later = d->later;
-        d->later = t;
+        p->late.later = d->later;
+        d->later = &p->late;
     }
     if (logged < PROBES) {
         order[logged++] = p; /* under the wheel's lock */
@@ -48,8 +51,9 @@ static runnable *fire(timer *t, due *d) {
     return p->submits ? &p->run : NULL;
 }
 
-static void after(timer *t) {
-    probe *p = list_entry(t, probe, timer);
+static void after(late_timer *late) {
+    probe *p = list_entry(late, probe, late);
+    timer *t = &p->timer;
     owner_add(&p->after, 1u);
     if (lock_try(&t->wheel->lock)) {
         lock_release(&t->wheel->lock);
@@ -81,7 +85,7 @@ static int start(void **state) {
     for (uint32_t i = 0; i < PROBES; i++) {
         list_init(&probes[i].timer.link);
         probes[i].timer.fire = fire;
-        probes[i].timer.after = after;
+        probes[i].late.after = after;
     }
     return 0;
 }
