@@ -240,6 +240,7 @@ static bool make_floors(belay_executor *ex) {
         !monitor_init(&ex->monitor, &ex->sched, &ex->fds, o->stall, &o->alloc)) {
         return false;
     }
+    bulk_init(ex);
     ex->fibers.sched = &ex->sched;
     ex->fibers.stacks = stack_pool_create(&o->alloc, o->stack_size, o->stack_cache, o->max_stacks);
     ex->root = ex->fibers.stacks != NULL ? scope_root_open(ex) : NULL;

@@ -51,4 +51,19 @@ static inline void list_splice(list *to, list *from) {
     list_init(from);
 }
 
+/* Moves the nodes from the first of `from` up to, but not including, `end` to the end of another list. */
+static inline void list_move_until(list *to, list *from, list *end) {
+    list *first = from->next;
+    if (first == end) {
+        return;
+    }
+    list *last = end->prev;
+    from->next = end;
+    end->prev = from;
+    first->prev = to->prev;
+    to->prev->next = first;
+    last->next = to;
+    to->prev = last;
+}
+
 #endif

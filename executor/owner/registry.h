@@ -75,6 +75,10 @@ struct belay_executor {
     fork_deque *forks_free;
     list forks_suspended;           /* deques of suspended fibers that have something to steal */
     ATOMIC(uint32_t) forks_waiting; /* their number; read by searchers */
+    lock bulk_lock;                 /* guards the list */
+    list bulk;                      /* scopes whose members are to be told, see owner/bulk.c */
+    uint32_t bulk_batch;            /* members told at a time; constant, at most SHARD_BATCH */
+    uint32_t bulk_at_once;          /* batches told by a canceller itself, for each shard; constant */
     lock stolen_lock;               /* guards the lists of stolen forks, see task/fork.c */
 };
 

@@ -85,6 +85,7 @@ typedef struct scope {
     list queue;             /* those who wait for room */
     shard own;              /* the first shard */
     ATOMIC(shard *) shards; /* one per worker once there was contention; stays with the slot */
+    list bulk;              /* in the executor's list of those to be told, under its lock */
     struct scope *next[CANCEL_LEVELS]; /* a canceller's list; its who set that bit of `cancel` */
     belay_cancel_reason reason[CANCEL_LEVELS]; /* written before the bit, then constant */
     bool inherited[CANCEL_LEVELS];             /* the reason came from an ancestor */
@@ -219,12 +220,21 @@ bool count_is_open(const scope *s);
 
 /* ---- owner/shard.c ------------------------------------------------------------------------------------------------ */
 
+enum { SHARD_BATCH = 64 }; /* most that are told at a time */
+
 void shard_init(scope *s);
 void shard_link(belay_task *t, anchor *a);
 void shard_unlink(belay_task *t);
 /* Locks the shard in which t is linked. NULL: it is not linked (any more). */
 shard *shard_lock_of(belay_task *t);
-/* Claims for cancel, and makes runnable, every linked task. */
+/* Claims for cancel, and makes runnable, some of the linked tasks. False: there was none that has not been told. w: the
+ * calling worker, or NULL. */
+bool shards_tell(scope *s, const worker *w);
+
+/* ---- owner/bulk.c -------------------------------------------------------------------------------------------------- */
+
+void bulk_init(belay_executor *ex);
+/* Claims for cancel, and makes runnable, every linked task; where they are many, the workers do so soon. */
 void shards_cancel(scope *s);
 
 /* ---- owner/cancel.c: scopes --------------------------------------------------------------------------------------------- */

@@ -4,11 +4,11 @@
  * none of these never touches a shard. A scope begins with one shard; at the first contention it gets one per worker,
  * which stay with the slot for its later lives, so that whoever looks late never reads freed memory.
  *
- * A canceller moves each anchor it has told to the `told` list, so that it can let go of the lock between batches without
- * a cursor. Who links after the cancel word was set reads it afterwards, under this very lock's order. */
+ * A canceller (or a worker for it, see owner/bulk.c) moves each anchor it has told to the `told` list, so that it can let
+ * go of the lock between batches without a cursor. Who links after the cancel word was set reads it afterwards, under this very lock's order. */
 #include "owner/scope.h"
 
-enum { CANCEL_BATCH = 64 };
+enum { STEPS_AHEAD = 24 };
 
 /* The lock starts as zero and stays: a late reader of an earlier life may hold it. */
 static void shard_reset(shard *h) {
@@ -20,6 +20,7 @@ static void shard_reset(shard *h) {
 
 void shard_init(scope *s) {
     shard_reset(&s->own);
+    list_init(&s->bulk);
 }
 
 /* One shard per worker. Without memory things stay as they are. */
@@ -109,38 +110,77 @@ shard *shard_lock_of(belay_task *t) {
     return NULL;
 }
 
-/* Claims up to a batch. True: there is more. */
-static bool tell_batch(sched *sc, shard *h) {
-    belay_task *ready[CANCEL_BATCH];
-    uint32_t n = 0;
-    lock_take(&h->lock);
-    for (uint32_t i = 0; i < CANCEL_BATCH && !list_empty(&h->live); i++) {
-        anchor *a = list_entry(h->live.next, anchor, link);
-        list_remove(&a->link);
-        list_append(&h->told, &a->link);
-        bool parked;
-        if (upcall_canceled(a->task) && wait_claim(&a->task->wait, WAIT_CANCELED, &parked) &&
-            parked) {
-            ready[n++] = a->task;
-        }
-    }
-    bool more = !list_empty(&h->live);
-    lock_release(&h->lock);
-    for (uint32_t i = 0; i < n; i++) {
-        task_submit(sc, ready[i]);
-    }
-    return more;
+/* ---- telling --------------------------------------------------------------------------------------------------- */
+
+/* Up to a batch of a shard's members, found on the way of one lock. */
+typedef struct batch {
+    uint32_t count;
+    belay_task *task[SHARD_BATCH];
+} batch;
+
+/* Each anchor is in another page than the one before, and only it knows where the next is: a walk that waits for
+ * memory at each step. But stacks, and blocks, are handed out in order, so the steps are often equal: what lies a few
+ * more such steps ahead is fetched. A wrong guess costs nothing: a prefetch of any address is harmless. */
+static void fetch_ahead(const list *from, const list *to) {
+    uintptr_t step = (uintptr_t)to - (uintptr_t)from;
+    __builtin_prefetch((const void *)((uintptr_t)to +
+                                      STEPS_AHEAD * step)); /* not a pointer to anything, perhaps */
 }
 
-void shards_cancel(scope *s) {
-    belay_executor *ex = s->executor;
-    while (tell_batch(&ex->sched, &s->own)) {
+/* Moves the next of `live` to `told`. Under the lock. */
+static void collect(shard *h, batch *b, uint32_t most) {
+    list *head = &h->live;
+    list *node = head->next;
+    for (b->count = 0; b->count < most && node != head; node = node->next) {
+        fetch_ahead(node->prev, node);
+        belay_task *t = list_entry(node, anchor, link)->task;
+        __builtin_prefetch(t, 1);
+        __builtin_prefetch(&t->wait, 1);
+        b->task[b->count++] = t;
     }
-    shard *wide = load_acquire(&s->shards); /* pairs with widen */
-    for (uint32_t i = 0; wide != NULL && i < ex->sched.count; i++) {
-        while (tell_batch(&ex->sched, &wide[i])) {
+    list_move_until(&h->told, head, node);
+}
+
+/* Under the lock. Not those that a shield protects: its end will tell them. Those that are the caller's now stay in the batch. */
+static void claim(batch *b) {
+    uint32_t mine = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        bool parked;
+        if (upcall_canceled(b->task[i]) && wait_claim(&b->task[i]->wait, WAIT_CANCELED, &parked) &&
+            parked) {
+            b->task[mine++] = b->task[i];
         }
     }
+    b->count = mine;
+}
+
+/* Tells up to a batch of a shard's members. False: there was none. */
+static bool tell_batch(belay_executor *ex, shard *h) {
+    batch b;
+    lock_take(&h->lock);
+    collect(h, &b, ex->bulk_batch);
+    bool any = b.count != 0;
+    claim(&b);
+    lock_release(&h->lock);
+    for (uint32_t i = 0; i < b.count; i++) {
+        task_submit(&ex->sched, b.task[i]);
+    }
+    return any;
+}
+
+/* A worker begins with its own. */
+bool shards_tell(scope *s, const worker *w) {
+    belay_executor *ex = s->executor;
+    uint32_t count = ex->sched.count;
+    /* seq_cst: who made them, and linked there, has looked at the cancel word since */
+    shard *wide = load_seq_cst(&s->shards);
+    uint32_t first = w != NULL ? w->index : 0;
+    for (uint32_t i = 0; wide != NULL && i < count; i++) {
+        if (tell_batch(ex, &wide[(first + i) % count])) {
+            return true;
+        }
+    }
+    return tell_batch(ex, &s->own);
 }
 
 void upcall_link(belay_task *t, anchor *a) {

@@ -261,8 +261,10 @@ bool worker_quiet(worker *w, uint32_t starved) {
             return false;
         }
     }
-    return inject_empty(s) && parked_of(load_seq_cst(&s->idle)) + starved >=
-                                  s->count; /* seq_cst: after the count of the starved */
+    /* relaxed: a hint */
+    return inject_empty(s) && load_relaxed(&s->bulk) == 0 &&
+           parked_of(load_seq_cst(&s->idle)) + starved >=
+               s->count; /* seq_cst: after the count of the starved */
 }
 
 uint64_t worker_turns(const worker *w) {

@@ -16,6 +16,13 @@ static inline runnable *private_batch_pop(worker *w) {
     return load_relaxed(&w->batch[next % RUNQ_CLAIM]);
 }
 
+/* What will be taken after `some` more of the batch; NULL: not known. A hint, also for the owner: a raider may take it. */
+static inline runnable *private_ahead(const worker *w, uint32_t some) {
+    uint32_t next = load_relaxed(&w->batch_next); /* relaxed, all: a hint */
+    uint32_t left = load_relaxed(&w->batch_end) - next;
+    return some < left ? load_relaxed(&w->batch[(next + some) % RUNQ_CLAIM]) : NULL;
+}
+
 /* With a hand-off or a raider. */
 runnable *private_take_slow(worker *w);
 /* With an empty batch: claims a run from the queue; the first is returned, the others become the batch. */

@@ -39,6 +39,7 @@ typedef struct sched {
     const driver *drv; /* constant */
     const allocator *alloc;
     inject_shard inject[SCHED_INJECT];
+    ATOMIC(uint32_t) bulk; /* jobs for upcall_bulk; written by the floor above */
     counter_row foreign; /* shared row */
 
     /* low 32 bits: workers parked; high 32: workers searching. See sched/idle.c. */
@@ -131,6 +132,8 @@ void sched_stop(sched *s);
 
 /* Makes r runnable where it belongs (pinned or not). Any thread. */
 void upcall_submit(sched *s, runnable *r);
+/* A share of work that was put down for all workers: makes a batch of tasks runnable. False: there was nothing. */
+bool upcall_bulk(worker *w);
 /* Takes the oldest forked call of some fiber and makes it a runnable of this worker. NULL: none. */
 runnable *upcall_steal_fork(worker *w, worker *victim, bool force);
 /* The same from fibers that are suspended with forks pending. */

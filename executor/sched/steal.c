@@ -100,7 +100,8 @@ void work_ask(worker *w) {
 }
 
 bool work_visible(sched *s, const worker *w) {
-    if (!inject_empty(s) || upcall_orphans_visible(s)) {
+    /* relaxed: after the fence of who parks; pairs with the seq_cst change of who posts */
+    if (!inject_empty(s) || load_relaxed(&s->bulk) != 0 || upcall_orphans_visible(s)) {
         return true;
     }
     for (uint32_t i = 0; i < s->count; i++) {

@@ -1,7 +1,7 @@
 /* What a worker runs next.
  *
  * Order: hand-off slot, claimed batch, own queue; every LOOK_OUTSIDE picks, and whenever those are empty, also timers,
- * the inbox of pinned tasks and the injection queue, so that a task that keeps respawning itself cannot keep them
+ * the inbox of pinned tasks, the injection queue and jobs for all workers, so that a task that keeps respawning itself cannot keep them
  * waiting. Then other workers. Then sleep. */
 #include "sched/private.h"
 #include "sched/sched.h"
@@ -31,6 +31,9 @@ static void look_outside(worker *w) {
     }
     if (!inject_empty(w->sched)) {
         any |= inject_drain(w);
+    }
+    if (unlikely(load_relaxed(&w->sched->bulk) != 0)) { /* relaxed: who parks looks again */
+        any |= upcall_bulk(w);
     }
     if (any) {
         store_relaxed(&w->starved_tries, 0u); /* relaxed: own word */

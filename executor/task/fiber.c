@@ -2,7 +2,7 @@
 #include "task/fiber.h"
 
 #include "sched/private.h"
-
+#include "task/fetch.h"
 #include "task/state.h"
 #include "task/wait.h"
 
@@ -207,6 +207,7 @@ static inline void leave(worker *w, belay_task *t, fiber *self, runnable *r, wor
     }
     fiber *to;
     if (r != NULL && is_suspended(task_of(r))) {
+        fetch_ahead(w);
         to = take_up(w, task_of(r));
     } else {
         store_relaxed(&w->picked, r);
@@ -270,6 +271,7 @@ void fiber_give_way(worker *w, belay_task *t) {
 /* ---- the worker loop --------------------------------------------------------------------------------------- */
 
 static void resume(worker *w, fiber *f, belay_task *t) {
+    fetch_ahead(w);
     fiber *to = take_up(w, t);
     switch_to(w, f, to, post_recycle, f, false);
 }

@@ -287,6 +287,49 @@ static void test_first_reason_of_a_scope_stays_and_names_its_origin(void **state
                 w.reason.origin.generation == w.scope.generation);
 }
 
+/* ---- the masses -------------------------------------------------------------------------------------------------------- */
+
+enum { MANY = 3000 };
+
+typedef struct masses {
+    belay_scope place;
+    tally asleep, refused;
+} masses;
+
+static belay_status sleep_among_many(belay_task *self, void *arg) {
+    masses *m = arg;
+    (void)tally_add(&m->asleep);
+    EXPECT_STATUS(belay_sleep_until(self, belay_after(BELAY_SECOND * 3600)), BELAY_ECANCELED);
+    (void)tally_add(&m->refused);
+    return BELAY_ECANCELED;
+}
+
+static void masses_spawn(masses *m) {
+    belay_task_options pinned = {.pin = 1};
+    for (int i = 0; i < MANY; i++) {
+        const belay_task_options *o = i % 100 == 0 ? &pinned : NULL;
+        assert_int_equal(belay_spawn(NULL, m->place, sleep_among_many, m, o, NULL), BELAY_OK);
+        assert_int_equal(
+            belay_spawn_at(NULL, m->place, BELAY_NEVER, body_nothing, NULL, NULL, NULL), BELAY_OK);
+    }
+}
+
+static void test_a_cancel_reaches_thousands(void **state) {
+    belay_executor *ex = executor_of(state);
+    masses m = {0};
+    belay_stats stats;
+    assert_int_equal(belay_scope_open_root(ex, NULL, &m.place), BELAY_OK);
+    masses_spawn(&m);
+    tally_await(&m.asleep, MANY);
+    assert_int_equal(belay_scope_cancel(m.place, BELAY_OK, "enough"), BELAY_OK);
+    assert_int_equal(belay_scope_cancel(m.place, BELAY_OK, "again"), BELAY_EALREADY);
+    assert_int_equal(belay_scope_close(NULL, m.place), BELAY_OK);
+    assert_int_equal(tally_read(&m.refused), MANY);
+    assert_int_equal(belay_executor_stats(ex, &stats, sizeof stats), BELAY_OK);
+    assert_int_equal(stats.canceled, MANY);
+    assert_int_equal(stats.skipped, MANY);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH(test_after_a_task_cancel_every_later_wait_fails),
@@ -302,6 +345,7 @@ int main(void) {
         BOTH(test_cancel_of_one_scope_leaves_its_siblings_alone),
         BOTH(test_first_reason_of_a_task_stays),
         BOTH(test_first_reason_of_a_scope_stays_and_names_its_origin),
+        BOTH(test_a_cancel_reaches_thousands),
     };
     watchdog_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

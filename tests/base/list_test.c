@@ -117,6 +117,21 @@ static void splice_moves_everything_to_the_end(void **state) {
     assert_holds(&head, NULL, 0);
 }
 
+static void a_part_moves_in_order(void **state) {
+    (void)state;
+    list other;
+    list_init(&other);
+    append_up_to(5);
+    list_move_until(&other, &head, &items[0].link); /* nothing to move */
+    assert_holds(&other, NULL, 0);
+    list_move_until(&other, &head, &items[2].link);
+    HOLDS(&other, 0, 1);
+    HOLDS(&head, 2, 3, 4);
+    list_move_until(&other, &head, &head); /* the rest */
+    HOLDS(&other, 0, 1, 2, 3, 4);
+    assert_holds(&head, NULL, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(begins_empty, start),
@@ -125,6 +140,7 @@ int main(void) {
         cmocka_unit_test_setup(remove_anywhere, start),
         cmocka_unit_test_setup(removing_twice_is_harmless, start),
         cmocka_unit_test_setup(splice_moves_everything_to_the_end, start),
+        cmocka_unit_test_setup(a_part_moves_in_order, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,10 @@ enum { BARE_LIMIT_SECONDS = 100 };
 void upcall_submit(sched *s, runnable *r) {
     sched_submit(s, r);
 }
+bool upcall_bulk(worker *w) {
+    (void)w;
+    return false;
+}
 runnable *upcall_steal_fork(worker *w, worker *victim, bool force) {
     (void)w;
     (void)victim;
