@@ -241,6 +241,9 @@ static bool make_floors(belay_executor *ex) {
         return false;
     }
     bulk_init(ex);
+    if (o->idle_report != 0 && (!o->log_is_default || o->deadlock != NULL)) {
+        monitor_report_idle(&ex->monitor, o->idle_report);
+    }
     ex->fibers.sched = &ex->sched;
     ex->fibers.stacks = stack_pool_create(&o->alloc, o->stack_size, o->stack_cache, o->max_stacks);
     ex->root = ex->fibers.stacks != NULL ? scope_root_open(ex) : NULL;
@@ -265,7 +268,7 @@ static belay_status build(belay_executor *ex, uint32_t *started) {
         status = start_worker(ex, &ex->sched.workers[*started]);
         *started += status == BELAY_OK;
     }
-    if (status == BELAY_OK && ex->opt.stall != 0) {
+    if (status == BELAY_OK && load_relaxed(&ex->monitor.wanted) != 0) { /* relaxed: a hint */
         monitor_busy(&ex->monitor); /* now: a worker that never parks never asks for it */
     }
     return status;

@@ -294,6 +294,8 @@ static void take_hooks(const belay_config *config, options *out) {
     out->thread_arg = config->thread_arg;
     out->unobserved = config->unobserved;
     out->unobserved_arg = config->unobserved_arg;
+    out->deadlock = config->deadlock;
+    out->deadlock_arg = config->deadlock_arg;
     if (config->allocate != NULL) {
         out->alloc = (allocator){config->allocate, config->release, config->allocator_arg};
     } else {
@@ -317,6 +319,7 @@ static void take_values(const belay_config *config, options *out) {
     out->spin = config->spin;
     out->membarrier = config->membarrier == 1;
     out->stall = config->stall;
+    out->idle_report = config->idle_report;
     out->fork_depth = (uint32_t)config->fork_depth;
     out->blocking_threads = (uint32_t)config->blocking_threads;
 }

@@ -19,6 +19,7 @@ typedef struct options {
     int64_t spin;
     bool membarrier;
     int64_t stall; /* 0: off */
+    int64_t idle_report; /* 0: off */
     uint32_t fork_depth;
     uint32_t blocking_threads;
     char name[32];
@@ -31,6 +32,8 @@ typedef struct options {
     void *thread_arg;
     belay_unobserved_hook *unobserved; /* NULL: none */
     void *unobserved_arg;
+    belay_deadlock_hook *deadlock; /* NULL: none */
+    void *deadlock_arg;
 } options;
 
 /* Merges; reports bad variables (or fails, when strict). config may be NULL. BELAY_OK or BELAY_EINVAL. */

@@ -129,6 +129,22 @@ const option option_table[OPTION_ROWS] = {
                   "through the program's log hook, and the statistics count it.",
     },
     {
+        FIELD(idle_report),
+        .variable = "BELAY_IDLE_REPORT",
+        .kind = OPTION_DURATION,
+        .zero_is_off = true,
+        .low = BELAY_MILLISECOND,
+        .high = 3600 * BELAY_SECOND,
+        .initial = 10 * BELAY_SECOND,
+        .meaning = "An executor that is idle for this long, with suspended tasks that nothing can "
+                   "wake, reports it; 0 is off.",
+        .advice = "The report, with the tree of tasks, goes through the program's log hook and "
+                  "deadlock hook; without either "
+                  "nothing looks. Only another thread of the program could wake the tasks. Turn it "
+                  "off if that is how the "
+                  "program works.",
+    },
+    {
         FIELD(fork_depth),
         .variable = "BELAY_FORK_DEPTH",
         .kind = OPTION_COUNT,

@@ -34,7 +34,7 @@ typedef struct option {
     const char *advice; /* when to change it: docs/tuning.md */
 } option;
 
-#define OPTION_ROWS 14
+#define OPTION_ROWS 15
 
 extern const option option_table[OPTION_ROWS];
 

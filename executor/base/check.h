@@ -19,6 +19,9 @@ _Noreturn void check_failed(const char *condition, const char *file, int line);
 #define CHECK(c) ((void)sizeof(c))
 #endif
 
+/* For checks that are more than a condition. */
+enum { CHECKS_FULL = BELAY_CHECKS >= 2 };
+
 #if BELAY_CHECKS >= 2
 #define CHECK_FULL(c) CHECK_ALWAYS(c)
 #else

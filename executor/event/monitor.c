@@ -14,6 +14,8 @@ bool monitor_init(monitor *m, sched *s, fd_table *fds, int64_t stall, const allo
     m->stall = stall;
     m->alloc = alloc;
     m->watch = NULL;
+    m->idle_report = 0;
+    m->idle_until = PORT_NEVER;
     lock_init(&m->lock);
     init_plain(&m->word, NONE);
     init_plain(&m->wanted, stall != 0 ? 1u : 0u);
@@ -22,6 +24,11 @@ bool monitor_init(monitor *m, sched *s, fd_table *fds, int64_t stall, const allo
         m->watch = mem_allocate(alloc, s->count * sizeof *m->watch, 16);
     }
     return stall == 0 || m->watch != NULL;
+}
+
+void monitor_report_idle(monitor *m, int64_t after) {
+    m->idle_report = after;
+    store_relaxed(&m->wanted, 1u); /* relaxed: nobody reads it yet */
 }
 
 static void fire_overdue(monitor *m, int64_t now) {
@@ -51,6 +58,16 @@ static int64_t period(const monitor *m) {
     return m->stall != 0 && m->stall / 2 < PERIOD ? m->stall / 2 : PERIOD;
 }
 
+/* Asleep; once, after the time for it, it looks whether the executor is stuck. */
+static void sleep_on(monitor *m) {
+    port_futex_wait(&m->word.value, ASLEEP, m->idle_until);
+    /* relaxed: who wakes us changes it by a swap, and a look more does no harm */
+    if (m->idle_until <= port_clock_now() && load_relaxed(&m->word) == ASLEEP) {
+        m->idle_until = PORT_NEVER;
+        upcall_idle(m->sched);
+    }
+}
+
 /* All workers are parked: sleeps until one is not. */
 static void sleep_idle(monitor *m) {
     uint32_t active = ACTIVE;
@@ -63,7 +80,8 @@ static void sleep_idle(monitor *m) {
         (void)cas_seq_cst(&m->word, &asleep,
                           ACTIVE); /* seq_cst: as above; pairs with monitor_busy */
     }
-    port_futex_wait(&m->word.value, ASLEEP, PORT_NEVER);
+    m->idle_until = m->idle_report != 0 ? port_clock_now() + m->idle_report : PORT_NEVER;
+    sleep_on(m);
 }
 
 static void monitor_main(void *arg) {
@@ -76,7 +94,7 @@ static void monitor_main(void *arg) {
             return;
         }
         if (word == ASLEEP) {
-            port_futex_wait(&m->word.value, ASLEEP, PORT_NEVER);
+            sleep_on(m);
             continue;
         }
         int64_t round = port_clock_now() + period(m);

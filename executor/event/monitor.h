@@ -20,7 +20,10 @@ typedef struct monitor_watch {
 typedef struct monitor {
     sched *sched;
     fd_table *fds; /* constant */
-    int64_t stall; /* nanoseconds; 0: off */
+    int64_t stall;       /* nanoseconds; 0: off */
+    int64_t idle_report; /* nanoseconds; 0: off; constant since before the first worker runs */
+    int64_t
+        idle_until; /* the monitor's: asleep, when it looks whether the executor is stuck; PORT_NEVER: it has */
     const allocator *alloc;
     monitor_watch *watch;    /* the monitor's, one per worker; NULL: no watchdog */
     ATOMIC(uint32_t) word;   /* monitor.c */
@@ -32,6 +35,8 @@ typedef struct monitor {
 
 /* False: no memory. */
 bool monitor_init(monitor *m, sched *s, fd_table *fds, int64_t stall, const allocator *alloc);
+/* From now on (no worker runs yet) an executor that is idle for so long is looked at: upcall_idle. */
+void monitor_report_idle(monitor *m, int64_t after);
 /* Stops the thread and frees. No worker runs any more. */
 void monitor_fini(monitor *m);
 /* A worker is busy: see to it that the monitor is awake, and started if it is wanted. Any thread. */
@@ -42,6 +47,8 @@ void monitor_busy(monitor *m);
 int64_t upcall_tend(sched *s, int64_t now);
 bool upcall_untended(const sched *s);
 
+/* Upcall: all workers have been parked for so long. From the monitor. */
+void upcall_idle(sched *s);
 /* Upcall: the worker's task has held it for so long. */
 void upcall_stalled(worker *w, int64_t held);
 

@@ -12,6 +12,7 @@
 static wait_word wait_for_zero(belay_task *self, scope *s, int64_t deadline, bool drain) {
     waiter w;
     waiter_init(&w, self, drain);
+    w.awaits = (uintptr_t)s + 1;
     list_append(&s->waiters, &w.arm.link);
     wait_kind kind = s->closing ? WAIT_FOR_CLOSE : WAIT_FOR_SCOPE;
     lock_release(&s->lock);

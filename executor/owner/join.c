@@ -39,6 +39,7 @@ wait_word joins_wait(belay_task *self, belay_task *t, lock *l, int64_t deadline,
     while (result == WAIT_OK && state_phase(t) != PHASE_DONE) {
         waiter w;
         waiter_init(&w, self, drain);
+        w.awaits = (uintptr_t)t;
         joiner_add(t, &w.arm);
         lock_release(l);
         result = waiter_block(&w, deadline, WAIT_FOR_JOIN);

@@ -26,6 +26,7 @@ static fiber *fiber_new(fiber_pool *pool, stack memory) {
     store_relaxed(&f->next, NULL); /* relaxed, here and below: not shared yet */
     store_relaxed(&f->deque, NULL);
     store_relaxed(&f->defers, NULL);
+    store_relaxed(&f->awaits, AWAITS_NOBODY);
     store_relaxed(&f->ignored, 0u);
     store_relaxed(&f->used, 0u);
     store_relaxed(&f->held.to, NULL);

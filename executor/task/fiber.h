@@ -30,6 +30,7 @@ typedef struct fiber {
     ATOMIC(struct fiber *) next;       /* in a worker's spares */
     ATOMIC(struct fork_deque *) deque; /* attached at the first fork; own */
     ATOMIC(struct cell *) defers;      /* own: the running task's deferred calls, last first; owner/defer.c */
+    ATOMIC(uintptr_t) awaits;          /* own: of the present wait, as in waiter; read while it is suspended */
     ATOMIC(uint32_t) ignored;          /* own: waits refused to the task because it is cancelled */
     ATOMIC(uint32_t) used;             /* own: it has been left in the loop before */
     held_link held;                    /* own: the locks that the task holds; flow/held.h */

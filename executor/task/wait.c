@@ -35,6 +35,10 @@ const char *wait_kind_text(wait_kind kind) {
     return (unsigned)kind < WAIT_KINDS ? text[kind] : NULL;
 }
 
+bool wait_kind_is_outside(wait_kind kind) {
+    return kind == WAIT_FOR_FOREIGN || kind == WAIT_FOR_FD || kind == WAIT_FOR_POOL;
+}
+
 static atomic_u32 *word_of(waiter *w) {
     return w->task != NULL ? &w->task->wait : &w->own;
 }
@@ -68,6 +72,7 @@ static void set_word(atomic_u32 *word, uint32_t flags) {
 void waiter_init(waiter *w, belay_task *self, bool drain) {
     arm_init(&w->arm, w);
     w->fired = NULL;
+    w->awaits = AWAITS_NOBODY;
     list_init(&w->timer.link);
     w->task = self;
     CHECK(self == NULL || worker_current() != NULL);
@@ -158,6 +163,12 @@ static void block_task(waiter *w, belay_task *t, int64_t deadline, wait_kind kin
         timer_arm(here->wheel, &w->timer, deadline);
     }
     count_own(&here->count, COUNT_SUSPENSIONS, 1);
+    store_relaxed(&f->awaits, deadline == PORT_NEVER
+                                  ? w->awaits
+                                  : AWAITS_NOBODY); /* relaxed: read under the shard's lock */
+    if (CHECKS_FULL && w->awaits != AWAITS_NOBODY && deadline == PORT_NEVER) {
+        upcall_awaits(t, w->awaits);
+    }
     store_release(&t->home, &f->home); /* pairs with readers of home after a claim */
     state_suspend(t, kind);
     fiber_suspend(t, park_task, t);

@@ -69,6 +69,8 @@ typedef enum wait_kind {
 } wait_kind;
 
 const char *wait_kind_text(wait_kind kind);
+/* Does something that the executor does not run end such a wait: a descriptor, a thread? */
+bool wait_kind_is_outside(wait_kind kind);
 
 struct waiter;
 
@@ -90,7 +92,12 @@ typedef struct waiter {
     atomic_u32 own;   /* a foreign thread's wait word */
     timer timer;
     sched *sched; /* the task's */
+    uintptr_t
+        awaits; /* whose end would end the wait: AWAITS_NOBODY, a task, or a scope + 1; for the finder of cycles */
 } waiter;
+
+/* Somebody, or several, or nobody in particular. */
+#define AWAITS_NOBODY ((uintptr_t)0)
 
 /* Arms. drain: cancel may not end this wait. */
 void waiter_init(waiter *w, belay_task *self, bool drain);
@@ -148,5 +155,7 @@ bool upcall_canceled(const belay_task *t);
  * between the task's last act and the end of this call. */
 void upcall_submit_outside(sched *s, belay_task *t);
 void upcall_link(belay_task *t, anchor *a);
+/* In builds with full checks: the task is about to wait for this without a limit of time. */
+void upcall_awaits(belay_task *t, uintptr_t awaited);
 
 #endif

@@ -38,6 +38,18 @@ typedef void belay_log_hook(belay_log_level level, const char *line, void *arg);
 /* Called on each worker thread before its first task and after its last. May call what does not wait. */
 typedef void belay_thread_hook(uint32_t worker, void *arg);
 
+typedef enum belay_deadlock_kind {
+    BELAY_DEADLOCK_CYCLE = 1, /* tasks wait for each other's end, without a limit of time */
+    BELAY_DEADLOCK_IDLE /* nothing runs, all tasks are suspended, and nothing inside the library could wake one: no timer,
+                                 descriptor, blocking call or foreign operation; only another thread of the program could */
+} belay_deadlock_kind;
+
+/* A deadlock, or what looks like one, of so many tasks. belay_tree and belay_snapshot say which. A cycle is looked for when a task
+ * begins to wait (in libraries built with full checks), and both when the executor has been idle for idle_report. Nothing is done
+ * about it: a cancel may resolve it. On any thread; may call what does not wait. */
+typedef void belay_deadlock_hook(belay_executor *executor, belay_deadlock_kind kind, size_t tasks,
+                                 void *arg);
+
 typedef struct belay_config {
     uint32_t size;   /* written by belay_config_init: sizeof(belay_config) of the program */
     uint32_t layout; /* written by belay_config_init: BELAY_LAYOUT of the program */
@@ -54,6 +66,9 @@ typedef struct belay_config {
         membarrier; /* BELAY_MEMBARRIER: 1 asymmetric fences if the system has them, 0 ordinary */
     int64_t
         stall; /* BELAY_STALL: nanoseconds after which a task that reaches no yield point is reported; 0 off */
+    int64_t
+        idle_report; /* BELAY_IDLE_REPORT: nanoseconds of idleness with suspended tasks that nothing can wake until
+                            that is reported; 0 off */
     int64_t
         fork_depth; /* BELAY_FORK_DEPTH: forked calls outstanding in one task before they run inline */
     int64_t
@@ -80,6 +95,9 @@ typedef struct belay_config {
      * returns if there never was a handle. May call what does not wait. */
     belay_unobserved_hook *unobserved;
     void *unobserved_arg;
+
+    belay_deadlock_hook *deadlock; /* NULL: reports go to the log hook only */
+    void *deadlock_arg;
 } belay_config;
 
 /* Fills every field with "unset" or NULL. Call it before anything else, with sizeof(belay_config): a

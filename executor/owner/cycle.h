@@ -1,0 +1,10 @@
+/* Wait cycles; see owner/cycle.c. */
+#ifndef BELAY_OWNER_CYCLE_H
+#define BELAY_OWNER_CYCLE_H
+
+#include "owner/scope.h"
+
+/* Reports a cycle of suspended tasks that begins and ends with t. False: there is none. Any thread inside the executor. */
+bool cycle_report(belay_executor *ex, belay_task *t);
+
+#endif
