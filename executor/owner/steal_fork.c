@@ -115,7 +115,10 @@ runnable *fork_steal(worker *w, fork_deque *d, bool forced) {
         if (head <= fork_split(ends)) {
             return NULL;
         }
-        fork_ask(d);
+        if (load_relaxed(&d->limit) !=
+            0) { /* relaxed: a hint. The line is the owner's busiest: asked already? */
+            fork_ask(d);
+        }
         ends = forced && !w->symmetric ? force(w, d, ends, head) : 0;
         if (fork_tail(ends) >= fork_split(ends)) {
             return NULL;

@@ -6,6 +6,10 @@
 #include "sched/private.h"
 #include "sched/sched.h"
 
+enum {
+    SEARCH_PAUSE = 32
+}; /* ticks between two looks of a searcher that has found nothing for a while */
+
 static runnable *pinned_take(worker *w) {
     runnable *r = load_relaxed(&w->pinned_first); /* relaxed: the owner's list */
     if (r != NULL) {
@@ -81,11 +85,12 @@ static bool stopping(const worker *w) {
     return load_acquire(&w->sched->stopping) != 0; /* pairs with sched_stop */
 }
 
-/* Looks everywhere, for at most the configured time. */
+/* Looks everywhere, for at most the configured time, and less and less often: every look takes a cache line from a busy
+ * worker that is just writing to it. */
 static runnable *search(worker *w) {
     int64_t now = port_clock_now();
     int64_t end = now + w->sched->spin;
-    for (;;) {
+    for (uint32_t pause = 1;; pause = pause < SEARCH_PAUSE ? pause * 2 : SEARCH_PAUSE) {
         runnable *r = worker_poll(w);
         if (r == NULL) {
             r = steal_any(w, now);
@@ -97,7 +102,9 @@ static runnable *search(worker *w) {
         if (now >= end) {
             return NULL;
         }
-        port_cpu_relax();
+        for (uint32_t i = 0; i < pause; i++) {
+            port_cpu_relax();
+        }
     }
 }
 
