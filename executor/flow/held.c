@@ -1,6 +1,8 @@
 /* See flow/held.h. */
 #include "flow/held.h"
 
+#include "owner/cycle.h"
+
 /* Called for the rare task that ends with locks held; on its own fiber. */
 void upcall_abandon(fiber *f) {
     caller c = {.fiber = f};
@@ -13,4 +15,13 @@ void upcall_abandon(fiber *f) {
             rwlock_abandon(h);
         }
     }
+}
+
+bool upcall_holds(const void *lock_word) {
+    const fiber *f = load_relaxed(&worker_current()->fiber); /* relaxed: own words, all */
+    const held *h = load_relaxed(&f->held.to);
+    while (h != NULL && (const void *)&h->word != lock_word) {
+        h = load_relaxed(&h->next.to);
+    }
+    return h != NULL;
 }

@@ -4,6 +4,7 @@
 wait_word line_wait(line *l, list *waiting, place *p, const wait_how *how) {
     list *node = &p->waiter.arm.link;
     waiter_init(&p->waiter, how->self, how->drain);
+    p->waiter.awaits = how->lock != NULL ? (uintptr_t)how->lock + AWAITS_LOCK : AWAITS_NOBODY;
     if (how->first) {
         list_prepend(waiting, node);
     } else {

@@ -7,6 +7,8 @@
 
 #include "flow/enter.h"
 
+struct held;
+
 typedef struct line {
     lock lock;
     uint32_t inside; /* under the lock, as is the rest */
@@ -45,8 +47,9 @@ typedef struct wait_how {
     belay_task *self;
     int64_t deadline;
     wait_kind kind;
-    bool drain; /* cancel does not end it */
-    bool first; /* to the front of the line */
+    bool drain;              /* cancel does not end it */
+    bool first;              /* to the front of the line */
+    const struct held *lock; /* NULL, or whose owner is waited for */
 } wait_how;
 
 /* Waits to be served, in `waiting` of this line. The lock is held at the call and at the return. WAIT_OK: was served. */

@@ -160,18 +160,16 @@ static belay_status queue_up(mutex_state *m, const caller *c, wait_how *how) {
 
 belay_status mutex_acquire(mutex_state *m, const caller *c, belay_task *self, int64_t deadline,
                            bool drain) {
-    wait_how how = {.self = self, .deadline = deadline, .kind = WAIT_FOR_MUTEX, .drain = drain};
+    wait_how how = {.self = self,
+                    .deadline = deadline,
+                    .kind = WAIT_FOR_MUTEX,
+                    .drain = drain,
+                    .lock = &m->held};
     belay_status status = BELAY_OK;
     if (!spin(m, c, &status)) {
-        if (c->fiber != NULL) {
-            store_relaxed(&c->fiber->wants.to, &m->held); /* relaxed: a report */
-        }
         line_take(&m->line);
         status = queue_up(m, c, &how);
         line_release(&m->line);
-        if (c->fiber != NULL) {
-            store_relaxed(&c->fiber->wants.to, NULL);
-        }
     }
     if (status == BELAY_OK || status == BELAY_EOWNERDEAD) {
         held_push(c, &m->held);

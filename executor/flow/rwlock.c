@@ -102,16 +102,11 @@ typedef struct request {
 } request;
 
 static wait_word queue_up(rwlock *l, const caller *c, const request *r) {
-    wait_how how = {.self = r->self, .deadline = r->deadline, .kind = WAIT_FOR_RWLOCK};
+    wait_how how = {
+        .self = r->self, .deadline = r->deadline, .kind = WAIT_FOR_RWLOCK, .lock = &l->held};
     place p = {.id = c->id};
-    if (c->fiber != NULL) {
-        store_relaxed(&c->fiber->wants.to, &l->held); /* relaxed: a report */
-    }
     wait_word result =
         line_wait(&l->line, r->write ? &l->line.waiting : &l->readers_waiting, &p, &how);
-    if (c->fiber != NULL) {
-        store_relaxed(&c->fiber->wants.to, NULL);
-    }
     if (result != WAIT_OK) {
         serve(l, false); /* those whom it held back */
     }

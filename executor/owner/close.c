@@ -12,7 +12,7 @@
 static wait_word wait_for_zero(belay_task *self, scope *s, int64_t deadline, bool drain) {
     waiter w;
     waiter_init(&w, self, drain);
-    w.awaits = (uintptr_t)s + 1;
+    w.awaits = (uintptr_t)s + AWAITS_SCOPE;
     list_append(&s->waiters, &w.arm.link);
     wait_kind kind = s->closing ? WAIT_FOR_CLOSE : WAIT_FOR_SCOPE;
     lock_release(&s->lock);

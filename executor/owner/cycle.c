@@ -7,6 +7,8 @@
  * ends the chain. A task can only close a cycle by beginning to wait, so in builds with full checks each that does looks; and the report
  * of an idle executor looks at all.
  *
+ * Who waits for a lock waits for the task that owns it; if others run, only the first and the last step of a chain may be such.
+ *
  * It reports, through the log and the deadlock hook, and changes nothing: a cancel may still resolve it. */
 #include <stdio.h>
 
@@ -31,21 +33,37 @@ static uintptr_t awaited_by(belay_task *t) {
     return awaited;
 }
 
+static belay_task *owner_of(uintptr_t lock_word) {
+    const ATOMIC(uint64_t) *word = (const void *)(lock_word - AWAITS_LOCK);
+    uint64_t value = load_relaxed(word); /* relaxed: a report */
+    return (value & 4) != 0 ? NULL : (belay_task *)(uintptr_t)(value & ~UINT64_C(7));
+}
+
+/* Whom the chain leads to next, t itself at its end. NULL: to nobody. quiet: nothing runs; else t is the caller, and a lock for which
+ * another waits may be gone at any moment: all that is asked of it is whether t holds it. */
+static belay_task *next_in(belay_task *t, uintptr_t awaited, bool first, bool quiet) {
+    switch (awaited & AWAITS_TAG) {
+    case AWAITS_SCOPE: /* relaxed: constant for a life. Its opener's own close is no cycle. */
+        return !first && scope_has_ancestor(load_relaxed(&t->scope),
+                                            (const scope *)(awaited - AWAITS_SCOPE))
+                   ? t
+                   : NULL;
+    case AWAITS_LOCK:
+        return first || quiet                                        ? owner_of(awaited)
+               : upcall_holds((const void *)(awaited - AWAITS_LOCK)) ? t
+                                                                     : NULL;
+    default:
+        return (belay_task *)awaited;
+    }
+}
+
 /* Follows the chain from t, which waits for `awaited`. Returns the number of tasks in the cycle, t the first; 0: there is none. */
-static uint32_t follow(belay_task *t, uintptr_t awaited, belay_task *chain[CHAIN]) {
+static uint32_t follow(belay_task *t, uintptr_t awaited, bool quiet, belay_task *chain[CHAIN]) {
     chain[0] = t;
-    for (uint32_t n = 1; awaited != AWAITS_NOBODY; n++) {
-        if ((awaited & 1) != 0) {
-            const scope *s = (const scope *)(awaited - 1);
-            /* relaxed: constant for a life. Its opener's own close is no cycle. */
-            return n > 1 && scope_has_ancestor(load_relaxed(&t->scope), s) ? n : 0;
-        }
-        belay_task *next = (belay_task *)awaited;
-        if (next == t) {
-            return n;
-        }
-        if (n == CHAIN) {
-            return 0;
+    for (uint32_t n = 1; n < CHAIN; n++) {
+        belay_task *next = next_in(t, awaited, n == 1, quiet);
+        if (next == NULL || next == t) {
+            return next == t ? n : 0;
         }
         chain[n] = next;
         awaited = awaited_by(next);
@@ -72,7 +90,7 @@ static void report(belay_executor *ex, belay_task *const *chain, uint32_t count)
 
 void upcall_awaits(belay_task *t, uintptr_t awaited) {
     belay_task *chain[CHAIN];
-    uint32_t count = follow(t, awaited, chain);
+    uint32_t count = follow(t, awaited, false, chain);
     if (count > 1) {
         report(load_relaxed(&t->scope)->executor, chain, count); /* relaxed: own */
     }
@@ -81,7 +99,7 @@ void upcall_awaits(belay_task *t, uintptr_t awaited) {
 bool cycle_report(belay_executor *ex, belay_task *t) {
     belay_task *chain[CHAIN];
     uintptr_t awaited = awaited_by(t);
-    uint32_t count = follow(t, awaited, chain);
+    uint32_t count = follow(t, awaited, true, chain);
     bool found = count > 1 && awaited_by(t) == awaited;
     if (found) {
         report(ex, chain, count);

@@ -200,7 +200,7 @@ static belay_status wait_gone(belay_task *self, scope *s, uint32_t generation, b
     while (result == WAIT_OK && not_gone(s, generation)) {
         waiter w;
         waiter_init(&w, self, drain);
-        w.awaits = (uintptr_t)s + 1;
+        w.awaits = (uintptr_t)s + AWAITS_SCOPE;
         list_append(&s->gone, &w.arm.link);
         lock_release(&s->lock);
         result = waiter_block(&w, deadline, WAIT_FOR_OWNER);

@@ -30,7 +30,6 @@ static fiber *fiber_new(fiber_pool *pool, stack memory) {
     store_relaxed(&f->ignored, 0u);
     store_relaxed(&f->used, 0u);
     store_relaxed(&f->held.to, NULL);
-    store_relaxed(&f->wants.to, NULL);
     fork_view_init(&f->view);
     if (!port_fiber_init(&f->port, memory.low, memory.size, f, fiber_main, f)) {
         give_stacks(pool, &memory, 1);

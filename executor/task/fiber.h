@@ -34,7 +34,6 @@ typedef struct fiber {
     ATOMIC(uint32_t) ignored;          /* own: waits refused to the task because it is cancelled */
     ATOMIC(uint32_t) used;             /* own: it has been left in the loop before */
     held_link held;                    /* own: the locks that the task holds; flow/held.h */
-    held_link wants;                   /* own: the lock it waits for, or NULL: for a finder of wait cycles */
     fork_deque view;                   /* forces the slow paths of fork and sync */
     belay_fork_slot scratch;           /* own: for a fork or sync that has no slot */
 } fiber;

@@ -96,8 +96,10 @@ typedef struct waiter {
         awaits; /* whose end would end the wait: AWAITS_NOBODY, a task, or a scope + 1; for the finder of cycles */
 } waiter;
 
-/* Somebody, or several, or nobody in particular. */
+/* Somebody, or several, or nobody in particular; or a task; or, plus the tag, a scope, or a lock: the address of a word whose value is the
+ * owner's record with flags in the lowest three bits, the third of which says that it is no record. */
 #define AWAITS_NOBODY ((uintptr_t)0)
+enum { AWAITS_SCOPE = 1, AWAITS_LOCK = 2, AWAITS_TAG = 3 };
 
 /* Arms. drain: cancel may not end this wait. */
 void waiter_init(waiter *w, belay_task *self, bool drain);

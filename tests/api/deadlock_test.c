@@ -110,6 +110,51 @@ static void test_a_member_that_joins_its_scopes_closer_is_told(void **state) {
     assert_true(executor_end(ex));
 }
 
+typedef struct crossing {
+    belay_mutex first, second;
+    tally held;
+} crossing;
+
+static belay_status lock_both(belay_task *self, crossing *c, belay_mutex *one, belay_mutex *other) {
+    EXPECT_STATUS(belay_mutex_lock(self, one), BELAY_OK);
+    (void)tally_add(&c->held);
+    (void)tally_await_in(self, &c->held, 2);
+    belay_status status = belay_mutex_lock(self, other);
+    if (status == BELAY_OK) {
+        EXPECT_STATUS(belay_mutex_unlock(self, other), BELAY_OK);
+    }
+    EXPECT_STATUS(belay_mutex_unlock(self, one), BELAY_OK);
+    return status;
+}
+
+static belay_status lock_forth(belay_task *self, void *arg) {
+    crossing *c = arg;
+    return lock_both(self, c, &c->first, &c->second);
+}
+
+static belay_status lock_back(belay_task *self, void *arg) {
+    crossing *c = arg;
+    return lock_both(self, c, &c->second, &c->first);
+}
+
+static void test_two_tasks_that_lock_crosswise_are_told(void **state) {
+    told t = {.idles = {0}};
+    belay_executor *ex = make(state, &t);
+    crossing c = {.held = {0}};
+    belay_mutex_init(&c.first);
+    belay_mutex_init(&c.second);
+    belay_task_handle forth = spawn_outside(ex, lock_forth, &c);
+    belay_task_handle back = spawn_outside(ex, lock_back, &c);
+    tally_await(&t.cycles, 1);
+    assert_int_equal(tally_read(&t.tasks), 2);
+    assert_int_equal(belay_task_cancel(forth, BELAY_ECANCELED, NULL), BELAY_OK);
+    assert_int_equal(join_outside(forth).kind, BELAY_OUTCOME_CANCELED);
+    assert_int_equal(join_outside(back).kind, BELAY_OUTCOME_VALUE);
+    assert_int_equal(belay_mutex_fini(&c.first), BELAY_OK);
+    assert_int_equal(belay_mutex_fini(&c.second), BELAY_OK);
+    assert_true(executor_end(ex));
+}
+
 /* ---- idle --------------------------------------------------------------------------------------------------------------------- */
 
 static void test_tasks_that_nothing_can_wake_are_told_with_their_tree(void **state) {
@@ -184,6 +229,7 @@ int main(void) {
         BOTH_BARE(test_two_tasks_that_join_each_other_are_told),
         BOTH_BARE(test_three_tasks_in_a_ring_are_told),
         BOTH_BARE(test_a_member_that_joins_its_scopes_closer_is_told),
+        BOTH_BARE(test_two_tasks_that_lock_crosswise_are_told),
         BOTH_BARE(test_tasks_that_nothing_can_wake_are_told_with_their_tree),
         BOTH_BARE(test_a_timer_is_no_deadlock),
         BOTH_BARE(test_a_foreign_wait_is_no_deadlock),
