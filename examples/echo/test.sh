@@ -74,6 +74,7 @@ check "SIGINT ends it well" [ "$status" -eq 0 ]
 check "it says that they were idle" server_said "ended 0, idle 20, cut 0, failed 0"
 
 check "a server with a short time of grace" start --grace 100
+: >load
 timeout 80 "$echo" load --port "$port" --connections 20 --messages 3 --hold >load 2>&1 &
 holder=$!
 for ((i = 0; i < 600; i++)); do

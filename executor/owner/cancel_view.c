@@ -5,7 +5,9 @@ enum { PATIENCE = 1000 };
 
 bool upcall_canceled(const belay_task *t) {
     /* seq_cst: after the step to PARKED; pairs with mark and set_word, after which the wait word is read */
-    uint32_t words = load_seq_cst(&t->cancel) | load_seq_cst(&load_relaxed(&t->inner)->cancel);
+    scope *inner =
+        load_acquire(&t->inner); /* pairs with the store at open: the memory of the scope */
+    uint32_t words = load_seq_cst(&t->cancel) | load_seq_cst(&inner->cancel);
     return (words & WORD_CANCELED) != 0;
 }
 
