@@ -65,7 +65,7 @@ void count_settle(scope *s) {
 static belay_status enter_shared(scope *s, uint32_t generation, bool member) {
     uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
     do {
-        if (word_generation(word) != generation || (word & DEAD) != 0) {
+        if (generation == 0 || word_generation(word) != generation || (word & DEAD) != 0) {
             return BELAY_ESTALE;
         }
         if ((word & SEALED) != 0 || ((word & CLOSING) != 0 && !member)) {
@@ -115,7 +115,8 @@ static uint64_t owed_all(const scope *s) {
 bool count_pin(scope *s, uint32_t generation) {
     uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
     do {
-        if (word_generation(word) != generation || (word & DEAD) != 0) {
+        /* 0: a slot that never was a scope */
+        if (generation == 0 || word_generation(word) != generation || (word & DEAD) != 0) {
             return false;
         }
     } while (!cas_acquire(&s->word, &word, word + 1)); /* acquire: pairs with count_born */

@@ -107,6 +107,17 @@ static void test_all_zero_and_absurd_handles_are_stale(void **state) {
     expect_stale_task(NULL, (belay_task_handle){root.slot, root.executor, root.generation});
 }
 
+/* Slots come in chunks: the root's neighbours exist, and have never been a scope or a task. */
+static void test_a_slot_that_never_was_in_use_is_stale(void **state) {
+    belay_scope root = belay_executor_root(executor_of(state));
+    for (uint32_t slot = 500; slot < 510; slot++) {
+        belay_scope never = {slot, root.executor, root.generation >> 40 << 40};
+        expect_stale_scope(NULL, never);
+        expect_stale_task(NULL, (belay_task_handle){slot, never.executor, never.generation});
+    }
+    assert_int_equal(belay_executor_shutdown(executor_of(state), 0, BELAY_NEVER), BELAY_OK);
+}
+
 static void test_after_destroy_all_handles_are_stale(void **state) {
     belay_config config = test_config(workers_of(state));
     belay_executor *ex = executor_make(&config);
@@ -171,6 +182,7 @@ int main(void) {
         BOTH(test_stale_handles_stay_stale_when_their_slots_are_used_again),
         BOTH(test_after_trim_handles_are_stale),
         BOTH(test_all_zero_and_absurd_handles_are_stale),
+        BOTH(test_a_slot_that_never_was_in_use_is_stale),
         BOTH_BARE(test_after_destroy_all_handles_are_stale),
         BOTH(test_stale_from_many_foreign_threads_at_once),
         BOTH(test_listed_task_without_a_handle_is_named_by_none),
