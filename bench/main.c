@@ -33,6 +33,8 @@ static const workload_text catalog[] = {
     {"yield-2", "two tasks that yield in turns"},
     {"yield-1000", "a thousand tasks that yield in turns"},
     {"mutex", "eight tasks that lock and unlock one mutex"},
+    {"channel", "a round trip over two channels without a buffer"},
+    {"channel-buffered", "the same with room for one item in each"},
     {"wake", "from handing a task to a parked pool until it runs; 20,000 samples"},
     {"sleepers", "a million sleeping tasks: begin them, memory of each, wake them"},
     {"sleepers-cancel", "cancel a million sleeping tasks and join them"},

@@ -77,6 +77,28 @@ void rep_yield_1000(bench_run *run) {
     yield_among(run, 1000);
 }
 
+void channel(bench_run *run) {
+    const std::int64_t trips = 1000000;
+    fibers::unbuffered_channel<std::int64_t> there, back;
+    std::int64_t sum = 0;
+    std::vector<fibers::fiber> both;
+    double start_s = bench_seconds();
+    both.push_back(spawn([&there, &back] {
+        for (std::int64_t i = 0; i < trips; i++) {
+            back.push(there.value_pop() + 1);
+        }
+    }));
+    both.push_back(spawn([&there, &back, &sum] {
+        for (std::int64_t i = 0; i < trips; i++) {
+            there.push(i);
+            sum += back.value_pop();
+        }
+    }));
+    join_all(both);
+    run->value[0] = (bench_seconds() - start_s) * 1e9 / trips;
+    bench_require(sum == trips * (trips + 1) / 2, "channel");
+}
+
 void rep_sleepers(bench_run *run) {
     const int sleepers = 1000000;
     using clock = std::chrono::steady_clock;
@@ -105,6 +127,7 @@ void rep_sleepers(bench_run *run) {
 const bench_workload workloads[] = {
     {"yield-2", rep_yield_2, 0, {{"", "ns/yield"}}},
     {"yield-1000", rep_yield_1000, 0, {{"", "ns/yield"}}},
+    {"channel", channel, 0, {{"", "ns/trip"}}},
     {"sleepers", rep_sleepers, 1, {{"-spawn", "s"}, {"-memory", "bytes/task"}, {"-wake", "ms"}}},
 };
 

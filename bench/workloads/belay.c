@@ -62,6 +62,8 @@ static const bench_workload workloads[] = {
     {"yield-2", rep_yield_2, 0, {{"", "ns/yield"}}},
     {"yield-1000", rep_yield_1000, 0, {{"", "ns/yield"}}},
     {"mutex", rep_mutex, 0, {{"", "ns/lock+unlock"}}},
+    {"channel", rep_channel, 0, {{"", "ns/trip"}}},
+    {"channel-buffered", rep_channel_buffered, 0, {{"", "ns/trip"}}},
     {"wake", rep_wake, 1, {{"-p50", "us"}, {"-p99", "us"}, {"-p99.9", "us"}}},
     {"sleepers", rep_sleepers, 3, {{"-spawn", "s"}, {"-memory", "bytes/task"}, {"-wake", "ms"}}},
     {"sleepers-cancel", rep_sleepers_cancel, 3, {{"", "ms"}}},

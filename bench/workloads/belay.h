@@ -37,6 +37,8 @@ void rep_external_4(bench_run *run);
 void rep_yield_2(bench_run *run);
 void rep_yield_1000(bench_run *run);
 void rep_mutex(bench_run *run);
+void rep_channel(bench_run *run);
+void rep_channel_buffered(bench_run *run);
 void rep_wake(bench_run *run);
 void rep_sleepers(bench_run *run);
 void rep_sleepers_cancel(bench_run *run);

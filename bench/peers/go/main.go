@@ -35,12 +35,14 @@ type workload struct {
 }
 
 var workloads = map[string]workload{
-	"fib":          {fibRep, 0, []figure{{"", "ns/fork"}}},
-	"skynet-spawn": {skyRep, 0, []figure{{"", "ms"}}},
-	"flat-spawn":   {flatRep, 0, []figure{{"", "ns/task"}}},
-	"yield-2":      {func() []float64 { return yieldRep(2) }, 0, []figure{{"", "ns/yield"}}},
-	"yield-1000":   {func() []float64 { return yieldRep(1000) }, 0, []figure{{"", "ns/yield"}}},
-	"wake":         {wakeRep, 1, []figure{{"-p50", "us"}, {"-p99", "us"}, {"-p99.9", "us"}}},
+	"fib":              {fibRep, 0, []figure{{"", "ns/fork"}}},
+	"skynet-spawn":     {skyRep, 0, []figure{{"", "ms"}}},
+	"flat-spawn":       {flatRep, 0, []figure{{"", "ns/task"}}},
+	"yield-2":          {func() []float64 { return yieldRep(2) }, 0, []figure{{"", "ns/yield"}}},
+	"yield-1000":       {func() []float64 { return yieldRep(1000) }, 0, []figure{{"", "ns/yield"}}},
+	"channel":          {func() []float64 { return channelRep(0) }, 0, []figure{{"", "ns/trip"}}},
+	"channel-buffered": {func() []float64 { return channelRep(1) }, 0, []figure{{"", "ns/trip"}}},
+	"wake":             {wakeRep, 1, []figure{{"-p50", "us"}, {"-p99", "us"}, {"-p99.9", "us"}}},
 	"sleepers": {sleepersRep, 1,
 		[]figure{{"-spawn", "s"}, {"-memory", "bytes/task"}, {"-wake", "ms"}}},
 	"sleepers-cancel": {cancelRep, 3, []figure{{"", "ms"}}},
@@ -129,6 +131,33 @@ func yieldRep(tasks int) []float64 {
 	}
 	all.Wait()
 	return []float64{since(start) / yields}
+}
+
+// Two goroutines pass a number to and fro.
+func channelRep(capacity int) []float64 {
+	there := make(chan int64, capacity)
+	back := make(chan int64, capacity)
+	var both sync.WaitGroup
+	both.Add(2)
+	sum := int64(0)
+	start := time.Now()
+	go func() {
+		for i := 0; i < million; i++ {
+			back <- <-there + 1
+		}
+		both.Done()
+	}()
+	go func() {
+		for i := int64(0); i < million; i++ {
+			there <- i
+			sum += <-back
+		}
+		both.Done()
+	}()
+	both.Wait()
+	elapsed := since(start) / million
+	require(sum == million*(million+1)/2, "channel")
+	return []float64{elapsed}
 }
 
 // A nap of the thread: the runtime's own timers would keep it awake.

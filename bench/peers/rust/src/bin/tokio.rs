@@ -58,6 +58,27 @@ fn yield_rep(runtime: &Runtime, tasks: i64) -> Vec<f64> {
     vec![nanoseconds_each(start, total)]
 }
 
+/// Two tasks pass a number to and fro; tokio's channels have room for at least one.
+async fn channel() {
+    let (there, mut there_out) = tokio::sync::mpsc::channel::<i64>(1);
+    let (back, mut back_out) = tokio::sync::mpsc::channel::<i64>(1);
+    let echo = tokio::spawn(async move {
+        for _ in 0..MILLION {
+            let ball = there_out.recv().await.expect("a number");
+            back.send(ball + 1).await.expect("a receiver");
+        }
+    });
+    let serve = tokio::spawn(async move {
+        let mut sum = 0;
+        for i in 0..MILLION {
+            there.send(i).await.expect("a receiver");
+            sum += back_out.recv().await.expect("a number");
+        }
+        assert_eq!(sum, MILLION * (MILLION + 1) / 2);
+    });
+    join_all(vec![echo, serve]).await;
+}
+
 fn push(runtime: &Runtime, n: i64, count: &Arc<AtomicI64>) {
     for _ in 0..n {
         let count = count.clone();
@@ -134,6 +155,11 @@ fn workloads(workers: usize) -> Vec<Workload> {
         }),
         Workload::new("yield-2", 0, &[("", "ns/yield")], move || yield_rep(runtime, 2)),
         Workload::new("yield-1000", 0, &[("", "ns/yield")], move || yield_rep(runtime, 1000)),
+        Workload::new("channel-buffered", 0, &[("", "ns/trip")], move || {
+            let start = Instant::now();
+            run(runtime, channel());
+            vec![nanoseconds_each(start, MILLION)]
+        }),
         Workload::new("wake", 1, WAKE_FIGURES, move || {
             wake(|start, stamp| {
                 runtime.spawn(async move { wake_stamp(start, &stamp) });
