@@ -27,7 +27,7 @@ static size_t bytes_for(const belay_channel_options *o) {
 }
 
 static void fill(belay_channel *ch, const belay_channel_options *o) {
-    lock_init(&ch->lock);
+    spin_init(&ch->lock);
     ch->element = (uint32_t)o->element;
     ch->capacity = (uint32_t)o->capacity;
     ch->overflow = (uint8_t)o->overflow;
@@ -127,7 +127,7 @@ void channel_drop_one(belay_channel *ch, const void *item) {
     ch->dropped++;
     belay_item_drop *drop = ch->drop;
     void *arg = ch->drop_arg;
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     channel_call_drop(drop, dropped, arg);
 }
 
@@ -202,15 +202,15 @@ void channel_end_waits(belay_channel *ch, list *waiters, belay_status status) {
 static void drop_and_release(belay_channel *ch, remains r) {
     list visit;
     if (r.count == 0 || ch->drop == NULL) {
-        lock_release(&ch->lock);
+        spin_release(&ch->lock);
         return;
     }
     list_append(&ch->leaving, &visit);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     drop_all(ch, r);
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     list_remove(&visit);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
 }
 
 belay_status belay_channel_close(belay_channel *channel, belay_close_mode mode) {
@@ -221,9 +221,9 @@ belay_status belay_channel_close(belay_channel *channel, belay_close_mode mode) 
     if (ch == NULL || (mode != BELAY_CLOSE_DRAIN && mode != BELAY_CLOSE_NOW)) {
         return BELAY_EINVAL;
     }
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     if (ch->closed >= mode) {
-        lock_release(&ch->lock);
+        spin_release(&ch->lock);
         return BELAY_EALREADY;
     }
     ch->closed = (uint8_t)mode;
@@ -253,11 +253,11 @@ belay_status belay_channel_destroy(belay_channel *channel) {
     if (ch == NULL) {
         return BELAY_OK;
     }
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     bool used = is_used(ch);
     remains r = used ? (remains){0, 0} : take_all(ch);
     ch->refuses = !used || ch->refuses;
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     if (used) {
         return BELAY_EBUSY;
     }
@@ -282,7 +282,7 @@ belay_status belay_channel_read(belay_channel *channel, belay_channel_info *out,
         return BELAY_EINVAL;
     }
     belay_channel *ch = channel;
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     belay_channel_info info = {.name = ch->name,
                                .capacity = ch->capacity,
                                .length = ch->count,
@@ -294,7 +294,7 @@ belay_status belay_channel_read(belay_channel *channel, belay_channel_info *out,
                                .received = ch->received,
                                .dropped = ch->dropped,
                                .closed = ch->closed};
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     memset(out, 0, size);
     memcpy(out, &info, size < sizeof info ? size : sizeof info);
     return BELAY_OK;
@@ -304,8 +304,8 @@ size_t belay_channel_length(belay_channel *channel) {
     if (channel == NULL) {
         return 0;
     }
-    lock_take(&channel->lock);
+    spin_take(&channel->lock);
     size_t length = channel->count;
-    lock_release(&channel->lock);
+    spin_release(&channel->lock);
     return length;
 }

@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#include "base/spin.h"
+
 #include "flow/enter.h"
 
 /* Who waits at a channel: on the stack of the call, or in a clause of select. */
@@ -39,7 +41,7 @@ typedef struct lease_slot {
 } lease_slot;
 
 struct belay_channel {
-    lock lock;
+    spin lock;
     uint32_t element;  /* constant */
     uint32_t capacity; /* constant */
     uint32_t count;    /* items queued */

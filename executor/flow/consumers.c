@@ -14,11 +14,11 @@ static belay_status check_caller(const belay_task *self, const belay_channel *ch
 belay_status belay_channel_consumer_add(belay_task *self, belay_channel *channel) {
     belay_status status = check_caller(self, channel);
     if (status == BELAY_OK) {
-        lock_take(&channel->lock);
+        spin_take(&channel->lock);
         channel->consumers++;
         channel->abandoned = false;
         channel->refuses = channel->closed != 0;
-        lock_release(&channel->lock);
+        spin_release(&channel->lock);
     }
     return status;
 }
@@ -34,12 +34,12 @@ static void abandon(belay_channel *ch) {
 }
 
 static belay_status remove_one(belay_channel *ch) {
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     belay_status status = ch->consumers != 0 ? BELAY_OK : BELAY_ENOENT;
     if (status == BELAY_OK && --ch->consumers == 0) {
         abandon(ch);
     }
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     return status;
 }
 

@@ -17,10 +17,18 @@ static inline belay_status flow_begin(belay_task *self) {
     return status;
 }
 
+/* The same, inlined for tasks; *here becomes the caller's worker, for flow_ready_on. */
+static inline belay_status flow_begin_on(belay_task *self, worker **here) {
+    worker *w = *here = worker_current();
+    /* relaxed: own words */
+    bool runs = self != NULL && w != NULL && load_relaxed(&w->task) == self &&
+                load_relaxed(&w->callbacks) == 0 && state_phase(self) == PHASE_RUNNING;
+    return likely(runs && !port_forked() && !task_canceled(self)) ? BELAY_OK : flow_begin(self);
+}
+
 /* The caller got what it wanted without waiting: now and then it lets others run, so that a loop of such calls shares its
  * worker. Holds nothing. Reports no cancel: what has taken effect is a success, and the next call will tell. */
-static inline void flow_ready(belay_task *self) {
-    worker *w = worker_current();
+static inline void flow_ready_on(belay_task *self, worker *w) {
     if (self == NULL || w == NULL) {
         return;
     }
@@ -29,6 +37,10 @@ static inline void flow_ready(belay_task *self) {
     if (unlikely(n % FLOW_TURN == 0)) {
         task_give_way(self);
     }
+}
+
+static inline void flow_ready(belay_task *self) {
+    flow_ready_on(self, worker_current());
 }
 
 /* The status of a wait that was not ended by the object: a cancel comes before the deadline. */

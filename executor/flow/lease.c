@@ -153,14 +153,14 @@ static belay_status end_one(belay_lease lease, bool back) {
     }
     woken k = {.count = 0};
     void *victim = NULL;
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     bool stands = lease_stands(ch, lease);
     if (stands) {
         victim = end_lease(ch, lease.slot, back, back, dropped, &k);
     }
     belay_item_drop *drop = ch->drop;
     void *arg = ch->drop_arg;
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     woken_resume(&k);
     if (victim != NULL) {
         channel_call_drop(drop, victim, arg);
@@ -196,13 +196,13 @@ static bool end_youngest(belay_channel *ch, belay_task_handle consumer) {
     bool keep = (ch->flags & BELAY_CHANNEL_DROP_ABANDONED) == 0;
     woken k = {.count = 0};
     void *victim = NULL;
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     uint32_t number = youngest_of(ch, consumer);
     bool found = number != ch->capacity;
     if (found) {
         victim = end_lease(ch, number, keep, true, dropped, &k);
     }
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     woken_resume(&k);
     if (victim != NULL) {
         channel_call_drop(ch->drop, victim, ch->drop_arg);
@@ -224,14 +224,14 @@ static belay_status wait_for_all(belay_task *self, belay_channel *ch, belay_time
     waiter_init(&w, self, false);
     arm_init(&o.arm, &w);
     list_append(&ch->joiners, &o.arm.link);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     wait_word result = waiter_block(&w, deadline, WAIT_FOR_ACKNOWLEDGED);
     if (o.handed) {
         return o.status;
     }
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     list_remove(&o.arm.link);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     return result == WAIT_OK ? o.status : flow_gave_up(self, result);
 }
 
@@ -245,14 +245,14 @@ belay_status belay_channel_join_until(belay_task *self, belay_channel *channel,
     if (status != BELAY_OK) {
         return status;
     }
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     if (ch->held != 0 && !ch->abandoned && deadline > 0) {
         return wait_for_all(self, ch, deadline);
     }
     if (ch->held != 0) {
         status = ch->abandoned ? BELAY_EPIPE : BELAY_ETIMEDOUT;
     }
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     return status;
 }
 

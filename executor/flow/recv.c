@@ -12,14 +12,14 @@ __attribute__((noinline)) static belay_status wait_to_recv(belay_task *self, bel
     waiter_init(&w, self, false);
     arm_init(&o.arm, &w);
     list_append(&ch->receivers, &o.arm.link);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     wait_word result = waiter_block(&w, deadline, WAIT_FOR_RECV);
     if (likely(o.handed)) {
         return o.status; /* nothing of the channel is touched any more */
     }
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     list_remove(&o.arm.link);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     return result == WAIT_OK ? o.status : flow_gave_up(self, result);
 }
 
@@ -31,27 +31,28 @@ static inline bool bad_room(const belay_channel *ch, const void *item, const bel
 
 static inline belay_status recv_item(belay_task *self, belay_channel *ch, void *item,
                                      belay_lease *lease, belay_time deadline) {
-    belay_status status = flow_begin(self);
+    worker *here;
+    belay_status status = flow_begin_on(self, &here);
     if (unlikely(status != BELAY_OK)) {
         return status;
     }
     woken k = {.count = 0};
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     status = channel_get(ch, item, lease, &k);
     if (status == BELAY_EAGAIN && deadline > 0) {
         return wait_to_recv(self, ch, item, lease, deadline);
     }
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     woken_resume(&k);
-    flow_ready(self);
+    flow_ready_on(self, here);
     return status == BELAY_EAGAIN ? BELAY_ETIMEDOUT : status;
 }
 
 static belay_status recv_now(belay_channel *ch, void *item, belay_lease *lease) {
     woken k = {.count = 0};
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     belay_status status = channel_get(ch, item, lease, &k);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     woken_resume(&k);
     return status;
 }
@@ -118,12 +119,12 @@ static bool recv_link(belay_clause *c) {
     belay_channel *ch = c->object;
     offer *o = (offer *)(void *)c->reserved;
     offer_init(o, c->item.recv, c->lease);
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     bool ready = can_recv(ch, o->arm.waiter);
     if (!ready) {
         list_append(&ch->receivers, &o->arm.link);
     }
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     return ready;
 }
 

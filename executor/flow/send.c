@@ -13,14 +13,14 @@ __attribute__((noinline)) static belay_status wait_to_send(belay_task *self, bel
     waiter_init(&w, self, false);
     arm_init(&o.arm, &w);
     list_append(&ch->senders, &o.arm.link);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     wait_word result = waiter_block(&w, deadline, WAIT_FOR_SEND);
     if (likely(o.handed)) {
         return o.status; /* nothing of the channel is touched any more */
     }
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     list_remove(&o.arm.link);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     return result == WAIT_OK ? o.status : flow_gave_up(self, result);
 }
 
@@ -36,7 +36,7 @@ static belay_status send_full(belay_task *self, belay_channel *ch, const void *i
         return wait_to_send(self, ch, item, deadline);
     }
     bool fails = ch->overflow == BELAY_OVERFLOW_FAIL;
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     return fails ? BELAY_EAGAIN : BELAY_ETIMEDOUT;
 }
 
@@ -49,19 +49,20 @@ static inline belay_status send_item(belay_task *self, belay_channel *ch, const 
     if (unlikely(bad_item(ch, item))) {
         return BELAY_EINVAL;
     }
-    belay_status status = flow_begin(self);
+    worker *here;
+    belay_status status = flow_begin_on(self, &here);
     if (unlikely(status != BELAY_OK)) {
         return status;
     }
     woken k = {.count = 0};
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     status = channel_put(ch, item, &k);
     if (status == BELAY_EAGAIN) {
         return send_full(self, ch, item, deadline);
     }
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     woken_resume(&k);
-    flow_ready(self);
+    flow_ready_on(self, here);
     return status;
 }
 
@@ -77,13 +78,13 @@ belay_status belay_channel_send(belay_task *self, belay_channel *channel, const 
 /* Sends if that needs no wait. */
 static belay_status send_now(belay_channel *ch, const void *item) {
     woken k = {.count = 0};
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     belay_status status = channel_put(ch, item, &k);
     if (status == BELAY_EAGAIN && channel_drops(ch)) {
         channel_drop_one(ch, item);
         return BELAY_OK;
     }
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     woken_resume(&k);
     return status;
 }
@@ -126,12 +127,12 @@ static bool send_link(belay_clause *c) {
     belay_channel *ch = c->object;
     offer *o = offer_in(c);
     offer_init(o, (void *)(uintptr_t)c->item.send, NULL); /* read only */
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     bool ready = can_send(ch, o->arm.waiter);
     if (!ready) {
         list_append(&ch->senders, &o->arm.link);
     }
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
     return ready;
 }
 
@@ -141,9 +142,9 @@ void channel_unlink(belay_clause *c) {
     if (o->handed) {
         return; /* claimed while parked: the claimer has taken it out, and was through before it woke us */
     }
-    lock_take(&ch->lock);
+    spin_take(&ch->lock);
     list_remove(&o->arm.link);
-    lock_release(&ch->lock);
+    spin_release(&ch->lock);
 }
 
 void channel_fired(belay_clause *c) {

@@ -190,7 +190,8 @@ BELAY_API belay_status belay_channel_join_until(belay_task *self, belay_channel 
 BELAY_API belay_status belay_channel_consumer_add(belay_task *self, belay_channel *channel);
 
 /* Removes it. Leases that this task (not a foreign thread) received and nobody has acknowledged are returned, or, with
- * BELAY_CHANNEL_DROP_ABANDONED, their items dropped. Does not wait.
+ * BELAY_CHANNEL_DROP_ABANDONED, their items dropped. Does not wait. A deferred call (belay_defer) is the place for it: then it
+ * happens however the task ends.
  * BELAY_OK, BELAY_ENOENT (no consumer is registered), BELAY_EINVAL, BELAY_ECONTEXT, BELAY_ECHILD. */
 BELAY_API belay_status belay_channel_consumer_remove(belay_task *self, belay_channel *channel);
 

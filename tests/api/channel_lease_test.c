@@ -232,6 +232,38 @@ static void test_what_a_consumer_that_leaves_has_not_acknowledged_is_dropped(voi
     assert_int_equal(dropped.sum, 6);
 }
 
+static belay_status leave(belay_task *self, void *arg) {
+    return belay_channel_consumer_remove(self, arg);
+}
+
+/* Takes an item and is cancelled over it. */
+static belay_status dying_body(belay_task *self, void *arg) {
+    belay_channel *ch = arg;
+    int value;
+    belay_lease lease;
+    EXPECT_STATUS(belay_channel_consumer_add(self, ch), BELAY_OK);
+    EXPECT_STATUS(belay_defer(self, leave, ch), BELAY_OK);
+    EXPECT_STATUS(belay_channel_lease(self, ch, &value, &lease), BELAY_OK);
+    return belay_sleep_until(self, BELAY_NEVER);
+}
+
+static void test_a_cancelled_consumers_item_goes_to_another(void **state) {
+    belay_channel *ch = make_leased(1, 0);
+    assert_int_equal(belay_channel_consumer_add(NULL, ch), BELAY_OK);
+    assert_int_equal(try_send_int(ch, 6), BELAY_OK);
+    belay_task_handle first = spawn_outside(executor_of(state), dying_body, ch);
+    await_waiting(executor_of(state), "sleep", 1);
+    act a = {.ch = ch, .value = -1};
+    belay_task_handle second = spawn_outside(executor_of(state), lease_body, &a);
+    await_receivers(ch, 1);
+    assert_int_equal(belay_task_cancel(first, BELAY_ECANCELED, NULL), BELAY_OK);
+    (void)join_outside(first);
+    (void)join_outside(second);
+    assert_int_equal(a.value, 6);
+    assert_int_equal(belay_channel_join(NULL, ch), BELAY_OK);
+    destroy(ch);
+}
+
 static void test_senders_and_joiners_hear_that_the_last_consumer_is_gone(void **state) {
     belay_channel *ch = make_leased(1, 0);
     assert_int_equal(belay_channel_consumer_remove(NULL, ch), BELAY_ENOENT);
@@ -297,6 +329,7 @@ int main(void) {
         BOTH(test_close_now_drops_what_is_queued_and_what_is_returned),
         BOTH(test_what_a_consumer_that_leaves_has_not_acknowledged_comes_back),
         BOTH(test_what_a_consumer_that_leaves_has_not_acknowledged_is_dropped),
+        BOTH(test_a_cancelled_consumers_item_goes_to_another),
         BOTH(test_senders_and_joiners_hear_that_the_last_consumer_is_gone),
         BOTH(test_a_plain_channel_may_have_consumers_too),
         BOTH(test_mistakes_in_the_call),
