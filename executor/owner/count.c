@@ -53,7 +53,7 @@ bool count_kill(scope *s) {
 
 bool count_is(const scope *s, uint32_t generation) {
     uint64_t word = load_relaxed(&s->word); /* relaxed: the generation changes under the lock */
-    return word_generation(word) == generation && (word & DEAD) == 0;
+    return generation != 0 && word_generation(word) == generation && (word & DEAD) == 0;
 }
 
 void count_settle(scope *s) {
