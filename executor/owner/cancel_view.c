@@ -12,9 +12,13 @@ bool upcall_canceled(const belay_task *t) {
 }
 
 void cancel_noticed(const belay_task *t) {
-    /* relaxed: own chain; `noticed` is read after the members are gone */
+    /* relaxed, all: own chain; `noticed` is read after the members are gone */
+    const scope *around = load_relaxed(&t->scope);
+    /* Its own cancel reaches what it has opened, though the canceller may not be there yet. */
+    bool own = (load_relaxed(&t->cancel) & WORD_CANCELED) != 0;
     for (scope *s = load_relaxed(&t->inner); s != NULL; s = load_relaxed(&s->parent)) {
-        if (scope_canceled(s) && load_relaxed(&s->noticed) == 0) {
+        own = own && s != around;
+        if ((own || scope_canceled(s)) && load_relaxed(&s->noticed) == 0) {
             store_relaxed(&s->noticed, 1u);
         }
     }

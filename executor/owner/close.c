@@ -165,8 +165,18 @@ static wait_word drain_and_clean(belay_task *self, scope *s, int64_t deadline) {
     }
 }
 
+/* The closer's own cancel reaches the scope that it has opened, also if the canceller is still on its way. */
+static void inherit_late(belay_task *self, scope *s) {
+    /* relaxed, all: own words, and a mark that is missed is made again */
+    if (self != NULL && load_relaxed(&s->opener) == self &&
+        (load_relaxed(&self->cancel) & WORD_CANCELED) != 0 && !scope_canceled(s)) {
+        cancel_inherit(s, self, false);
+    }
+}
+
 belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline,
                                belay_failures *report) {
+    inherit_late(self, s);
     lock_take(&s->lock);
     if (drain_and_clean(self, s, deadline) != WAIT_OK) {
         s->closing = false;
