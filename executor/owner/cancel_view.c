@@ -55,8 +55,12 @@ bool belay_stopping(const belay_task *self) {
     if (self == NULL) {
         return false;
     }
-    bool hard = belay_canceled_slow(self); /* which notes that somebody has noticed */
-    return hard || load_relaxed(&load_relaxed(&self->inner)->cancel) != 0; /* relaxed: a poll */
+    uint32_t around = load_relaxed(&load_relaxed(&self->inner)->cancel); /* relaxed, both: a poll */
+    if (((around | load_relaxed(&self->cancel)) & WORD_CANCELED) != 0) {
+        cancel_noticed(self);
+        return true;
+    }
+    return around != 0;
 }
 
 belay_status belay_reason(const belay_task *self, belay_cancel_reason *out) {
