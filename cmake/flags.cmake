@@ -16,6 +16,13 @@ if(BELAY_SIM)
     add_compile_definitions(BELAY_SIM)
 endif()
 
+# Builds with full checks tell Valgrind of their stacks, where it is installed: a few instructions that do nothing
+# outside of it.
+find_path(VALGRIND_INCLUDE_DIR valgrind/valgrind.h)
+if(BELAY_CHECKS EQUAL 2 AND VALGRIND_INCLUDE_DIR AND NOT BELAY_SANITIZER AND NOT BELAY_SIM)
+    add_compile_definitions(BELAY_VALGRIND)
+endif()
+
 if(BELAY_SANITIZER STREQUAL "thread")
     # Concurrency Kit's inline assembly is opaque to ThreadSanitizer: headers that say the same with
     # compiler builtins come first. The builtins have no 16-byte form without -mcx16.

@@ -30,6 +30,7 @@
 #include <belay/start.h>
 #include <belay/status.h>
 #include <belay/task.h>
+#include <belay/ticker.h>
 #include <belay/time.h>
 #include <belay/value.h>
 
