@@ -9,7 +9,7 @@ static belay_ticker late_by(int64_t period, int periods, belay_tick_mode mode) {
     return t;
 }
 
-static belay_status skip(belay_task *self, void *arg) {
+static belay_status skip_missed(belay_task *self, void *arg) {
     (void)arg;
     belay_ticker t = late_by(3600 * BELAY_SECOND, 3, BELAY_TICK_SKIP);
     belay_time first = t.next;
@@ -23,7 +23,7 @@ static belay_status skip(belay_task *self, void *arg) {
 }
 
 static void test_missed_ticks_are_skipped_and_counted_and_the_grid_stays(void **state) {
-    run(executor_of(state), skip, NULL);
+    run(executor_of(state), skip_missed, NULL);
 }
 
 static belay_status catch_up(belay_task *self, void *arg) {
