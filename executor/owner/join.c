@@ -26,12 +26,18 @@ bool joiner_linked(const belay_task *t, const arm *a) {
     return t->joiners == a || !list_empty(&a->link);
 }
 
-void joiners_wake(belay_task *t) {
+arm *joiners_wake(belay_task *t) {
+    arm *notices = NULL;
     while (t->joiners != NULL) {
         arm *a = t->joiners;
         joiner_remove(t, a);
-        (void)arm_wake(a);
+        if (unlikely(a->mark == MARK_NOTICES)) {
+            notices = a;
+        } else {
+            (void)arm_wake(a);
+        }
     }
+    return notices;
 }
 
 wait_word joins_wait(belay_task *self, belay_task *t, lock *l, int64_t deadline, bool drain) {

@@ -1,12 +1,13 @@
 /* Room under a scope's concurrency cap.
  *
- * `room` counts slots in use, under the scope's lock. A spawner who finds none waits in `queue`, first come first
+ * `room` counts slots in use, under the scope's lock; there may be `limit` of them, which can be changed, while `cap` stays
+ * and says only that there is a limit. A spawner who finds none waits in `queue`, first come first
  * served; a member that ends hands its slot straight to the first waiter, so a late comer cannot take it. A cancelled
  * scope lets everybody in: what is spawned there is skipped. */
 #include "owner/scope.h"
 
 static bool room_now(scope *s) {
-    if (s->room < s->cap || scope_canceled(s)) { /* a late mark wakes the queue */
+    if (s->room < s->limit || scope_canceled(s)) { /* a late mark wakes the queue */
         s->room++;
         return true;
     }
@@ -40,16 +41,43 @@ belay_status room_take(belay_task *self, scope *s, bool may_wait) {
     return status;
 }
 
-void room_give(scope *s) {
-    lock_take(&s->lock);
+/* Under the lock: hands a slot to the first who waits. False: nobody does. */
+static bool pass_on(scope *s) {
     bool passed = false;
     while (!passed && !list_empty(&s->queue)) {
         list *node = s->queue.next;
         list_remove(node);
         passed = arm_wake(arm_of(node));
     }
-    if (!passed) {
+    return passed;
+}
+
+void room_give(scope *s) {
+    lock_take(&s->lock);
+    if (s->room > s->limit || !pass_on(s)) { /* above: the limit was lowered */
         s->room--;
     }
     lock_release(&s->lock);
+}
+
+belay_status belay_scope_set_cap(belay_scope h, uint32_t cap) {
+    if (cap == 0 || port_forked()) {
+        return cap == 0 ? BELAY_EINVAL : BELAY_ECHILD;
+    }
+    belay_executor *ex;
+    scope *s = scope_hold(h, &ex);
+    if (s == NULL) {
+        return BELAY_ESTALE;
+    }
+    belay_status status = s->cap != 0 ? BELAY_OK : BELAY_EINVAL;
+    lock_take(&s->lock);
+    if (status == BELAY_OK) {
+        s->limit = cap;
+        while (s->room < cap && pass_on(s)) {
+            s->room++;
+        }
+    }
+    lock_release(&s->lock);
+    scope_done(ex, s);
+    return status;
 }

@@ -85,8 +85,9 @@ static void count_outcome(belay_executor *ex, worker *w, uint8_t kind) {
     count_here(ex, w, by_kind[kind]);
 }
 
-/* Publishes the ending to those with a handle. True: it has gone to one who waits for the task to be ready, and is his alone. */
-static bool publish(belay_task *t) {
+/* Publishes the ending to those with a handle. True: it has gone to one who waits for the task to be ready, and is his alone.
+ * *notices: the done callbacks, or NULL. */
+static bool publish(belay_task *t, arm **notices) {
     lock *l = task_lock(t);
     lock_take(l);
     bool early = unlikely(state_has(t, STATE_STARTER)) && start_is_pending(t);
@@ -94,7 +95,10 @@ static bool publish(belay_task *t) {
         t->v.end.observed = 1;
     }
     state_done(t);
-    joiners_wake(t);
+    *notices = joiners_wake(t);
+    if (unlikely(*notices != NULL) && notices_wanted(*notices)) {
+        t->v.end.observed = 1;
+    }
     lock_release(l);
     return early;
 }
@@ -162,9 +166,13 @@ static void finish_known(worker *w, belay_task *t, scope *s, const belay_failure
     belay_executor *ex = s->executor;
     bool keep = scope_has(s, BELAY_SCOPE_KEEP_OUTCOMES);
     t->v.end.observed = failure == NULL || !scope_is_deaf(s);
-    if (publish(t)) {
+    arm *notices;
+    if (publish(t, &notices)) {
         failure = NULL;
         keep = false;
+    }
+    if (unlikely(notices != NULL)) {
+        notices_run(ex, t, notices);
     }
     if (keep) {
         results_add(s, t); /* with the reference: from here on the record is the scope's */

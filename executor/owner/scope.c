@@ -63,6 +63,7 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     s->policy = (uint32_t)o->policy;
     store_relaxed(&s->flags, o->flags); /* relaxed: published by count_born */
     s->room = 0;
+    s->limit = o->cap;
     list_init(
         &s->children); /* the lock starts as zero and stays: a late waiter of an earlier life may hold it */
     list_init(&s->sibling);

@@ -79,6 +79,7 @@ typedef struct scope {
     _Alignas(64) ATOMIC(uint64_t) word; /* owner/count.h */
     lock lock;                          /* guards what follows */
     uint32_t room;                      /* slots of the cap in use */
+    uint32_t limit; /* how many there may be: the cap, or what it was changed to */
     list children;
     list sibling;           /* in the parent's children, under the parent's lock */
     list waiters;           /* those who wait for the count to fall to zero */
@@ -189,7 +190,8 @@ static inline void count_leave_later(worker *w, scope *s) {
         store_relaxed(&w->owed_scope, s);
     }
     owner_add(&w->owed, 1u);
-    port_tsan_release(&s->word); /* what the task did comes before the close, as if it had subtracted */
+    port_tsan_release(
+        &s->word); /* what the task did comes before the close, as if it had subtracted */
 }
 /* One less, at once. */
 static inline void count_leave(worker *w, scope *s) {
@@ -478,7 +480,14 @@ static inline void locks_abandon(const belay_task *t, fiber *f) {
 void joiner_add(belay_task *t, arm *a);
 void joiner_remove(belay_task *t, arm *a);
 bool joiner_linked(const belay_task *t, const arm *a);
-void joiners_wake(belay_task *t);
+/* Returns the arm of the task's done callbacks, if it has any: the caller's, for notices_run. */
+arm *joiners_wake(belay_task *t);
+/* What an arm among the joiners is, beside one who waits for the end. */
+enum { MARK_STARTER = 1, MARK_NOTICES = 2 };
+/* owner/notice.c. Under the task's lock: are there calls to make? */
+bool notices_wanted(const arm *a);
+/* Makes them; under no lock, before the task leaves its scope. */
+void notices_run(belay_executor *ex, belay_task *t, arm *a);
 /* The record's last reference is gone, or it never had one: frees it. */
 void task_reap(belay_executor *ex, belay_task *t);
 

@@ -16,8 +16,6 @@
 
 #include "owner/joins.h"
 
-enum { MARK_STARTER = 1 };
-
 typedef struct handshake {
     arm arm;
     waiter waiter;

@@ -9,6 +9,7 @@
 #include <belay/condition.h>
 #include <belay/config.h>
 #include <belay/event.h>
+#include <belay/done.h>
 #include <belay/executor.h>
 #include <belay/failure.h>
 #include <belay/foreign.h>

@@ -40,7 +40,10 @@ typedef struct belay_scope_options {
     const char *name;    /* for reports; kept by pointer */
     belay_time deadline; /* 0: none. When it passes the scope is cancelled with BELAY_ETIMEDOUT */
     belay_failure_policy policy;
-    uint32_t cap;   /* 0: none. Tasks that may be alive in the scope at once */
+    /* 0: none. Tasks that may be alive in the scope at once: a spawn beyond it waits for its turn, first come first served
+     * (belay_try_spawn: BELAY_EAGAIN). A member that spawns into its own full scope waits while it holds a place itself; if all
+     * do, nobody goes on: such members should try. */
+    uint32_t cap;
     uint32_t flags; /* BELAY_SCOPE_... */
     belay_time
         shield_until; /* 0: none. Until then cancels from outside do not reach in: <belay/shield.h> */
@@ -158,6 +161,11 @@ BELAY_API belay_status belay_scope_try_next(belay_scope scope, belay_outcome *ou
 /* Changes the scope's deadline; BELAY_NEVER removes it. BELAY_OK, BELAY_EALREADY (it is cancelled),
  * BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_scope_set_deadline(belay_scope scope, belay_time deadline);
+
+/* Changes how many tasks may be alive in a scope that was opened with a cap. Raised: waiting spawners are let in. Lowered: tasks
+ * that are alive stay, and nobody is let in until there are fewer. Does not wait. Any thread, any context.
+ * BELAY_OK, BELAY_EINVAL (cap 0; the scope was opened without one), BELAY_ESTALE, BELAY_ECHILD. */
+BELAY_API belay_status belay_scope_set_cap(belay_scope scope, uint32_t cap);
 
 /* The innermost scope the task is in. All zero for NULL. Only the running task. Does not wait. */
 BELAY_API belay_scope belay_scope_current(belay_task *self);
