@@ -76,6 +76,26 @@ static belay_status begin(contest *c) {
     return BELAY_OK;
 }
 
+static void drop_outcome(belay_outcome *o) {
+    if (o->result_drop != NULL) {
+        call_drop(o->result_drop, o->result);
+    }
+    o->has_result = false;
+    o->result = NULL;
+    o->result_drop = NULL;
+}
+
+/* The caller's cancel reaches the entries, too, and perhaps first: an entry that it ended has not won. A value stays one. */
+static bool is_ours(const contest *c, belay_outcome *outcome) {
+    bool ours =
+        outcome->kind != BELAY_OUTCOME_VALUE && outcome->cancel_requested && task_canceled(c->self);
+    if (ours) {
+        drop_outcome(outcome);
+        cancel_refused(c->self);
+    }
+    return ours;
+}
+
 /* The next entry to end. BELAY_OK, BELAY_ENOENT, BELAY_ECANCELED. Those that could not be spawned come first. */
 static belay_status next_entry(contest *c, size_t *index, belay_outcome *outcome) {
     if (c->refused < c->n) {
@@ -91,16 +111,7 @@ static belay_status next_entry(contest *c, size_t *index, belay_outcome *outcome
         *index = (size_t)((const belay_entry *)t->arg - c->entries);
         (void)belay_task_release(task);
     }
-    return status;
-}
-
-static void drop_outcome(belay_outcome *o) {
-    if (o->result_drop != NULL) {
-        call_drop(o->result_drop, o->result);
-    }
-    o->has_result = false;
-    o->result = NULL;
-    o->result_drop = NULL;
+    return status == BELAY_OK && is_ours(c, outcome) ? BELAY_ECANCELED : status;
 }
 
 /* All others are cancelled, and have ended. What close says is about them, and of no interest. */
