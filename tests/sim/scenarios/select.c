@@ -167,6 +167,35 @@ static void one_rendezvous(void) {
     world_close(ex);
 }
 
+/* A select that only sends meets receivers that only receive, and nobody has a deadline. */
+static belay_status send_either(belay_task *self, void *arg) {
+    (void)arg;
+    for (uint32_t i = 1; i <= 3; i++) {
+        size_t which = 9;
+        belay_clause c[2] = {belay_on_send(channel[0], &i), belay_on_send(channel[1], &i)};
+        sim_check(belay_select(self, c, 2, 0, &which) == BELAY_OK, "not selected");
+        sim_check(c[which].status == BELAY_OK, "another end");
+        tally_add(&sent, i);
+    }
+    return BELAY_OK;
+}
+
+static void senders_only(void) {
+    belay_executor *ex = world_open();
+    open_channels(ex, 0);
+    sim_check(world_spawn(NULL, belay_executor_root(ex), send_either, NULL, &victim) == BELAY_OK,
+              "refused");
+    for (int i = 0; i < 3; i++) {
+        uint32_t in = 0;
+        sim_check(belay_channel_recv(NULL, channel[sim_choose(2)], &in) == BELAY_OK,
+                  "not received");
+        tally_add(&received, in);
+    }
+    join_victim();
+    close_channels();
+    world_close(ex);
+}
+
 /* A task's end, a time and a channel at once. */
 static belay_status quick(belay_task *self, void *arg) {
     (void)arg;
@@ -195,11 +224,9 @@ static void mixed(void) {
 }
 
 static const scenario list_of_scenarios[] = {
-    {"two_sources", reset, two_sources, 2},
-    {"cancelled", reset, cancelled, 2},
-    {"two_selects", reset, two_selects, 2},
-    {"one_rendezvous", reset, one_rendezvous, 2},
-    {"mixed", reset, mixed, 2},
+    {"two_sources", reset, two_sources, 2},   {"cancelled", reset, cancelled, 2},
+    {"two_selects", reset, two_selects, 2},   {"one_rendezvous", reset, one_rendezvous, 2},
+    {"senders_only", reset, senders_only, 2}, {"mixed", reset, mixed, 2},
 };
 
 __attribute__((constructor)) static void add(void) {
