@@ -10,9 +10,13 @@ belay_status belay_ticker_init(belay_ticker *ticker, int64_t period, belay_tick_
     return BELAY_OK;
 }
 
+/* Saturates. */
 static belay_time later(belay_time from, int64_t period, uint64_t times) {
-    uint64_t room = (uint64_t)(BELAY_NEVER - from) / (uint64_t)period;
-    return times > room ? BELAY_NEVER : from + (int64_t)times * period;
+    int64_t ahead;
+    belay_time at;
+    bool over =
+        __builtin_mul_overflow(times, period, &ahead) || __builtin_add_overflow(from, ahead, &at);
+    return over ? BELAY_NEVER : at;
 }
 
 /* The tick is due. Returns how many others, too, which are left out. */
