@@ -9,6 +9,9 @@ typedef struct shielded {
     tally ended, members;
 } shielded;
 
+/* A member that is to be counted runs even if the cancel comes before its start. */
+static const belay_task_options run_anyway = {.flags = BELAY_TASK_RUN_CANCELED};
+
 static belay_scope shield(belay_task *self, belay_time length) {
     belay_scope s;
     EXPECT_STATUS(belay_shield_open(self, belay_after(length), &s), BELAY_OK);
@@ -254,7 +257,8 @@ static belay_status open_scope_then_shield(belay_task *self, void *arg) {
     shielded *p = arg;
     belay_scope around;
     EXPECT_STATUS(belay_scope_open(self, NULL, &around), BELAY_OK);
-    EXPECT_STATUS(belay_spawn(self, around, body_until_hard, &p->members, NULL, NULL), BELAY_OK);
+    EXPECT_STATUS(belay_spawn(self, around, body_until_hard, &p->members, &run_anyway, NULL),
+                  BELAY_OK);
     belay_scope s = shield(self, LONG);
     enter(self, p);
     EXPECT(tally_await_in(self, &p->members, 1));
@@ -303,7 +307,8 @@ static belay_status end_below(belay_task *self, void *arg) {
     shielded *p = arg;
     belay_scope inner, s = shield(self, 2 * SOON);
     EXPECT_STATUS(belay_scope_open(self, NULL, &inner), BELAY_OK);
-    EXPECT_STATUS(belay_spawn(self, inner, body_until_hard, &p->members, NULL, NULL), BELAY_OK);
+    EXPECT_STATUS(belay_spawn(self, inner, body_until_hard, &p->members, &run_anyway, NULL),
+                  BELAY_OK);
     (void)tally_add(&p->inside);
     EXPECT_STATUS(belay_sleep_until(self, BELAY_NEVER), BELAY_ECANCELED);
     EXPECT_STATUS(belay_scope_close(self, inner), BELAY_ECANCELED);
