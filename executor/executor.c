@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "flow/condition.h"
 #include "owner/cell.h"
 #include "owner/forks.h"
 #include "owner/scope.h"
@@ -354,6 +355,20 @@ belay_status belay_executor_destroy(belay_executor *ex) {
     scope_root_free(ex->root);
     take_down(ex, ex->sched.count);
     executor_unclaim(ex);
+    return BELAY_OK;
+}
+
+belay_status belay_restart_in_child(void) {
+    if (!port_forked()) {
+        return BELAY_EALREADY;
+    }
+    if (worker_current() != NULL) {
+        return BELAY_ECONTEXT;
+    }
+    executors_lose();
+    fd_lose_all();
+    condition_lose_all();
+    port_forked_clear();
     return BELAY_OK;
 }
 

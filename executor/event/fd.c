@@ -7,6 +7,12 @@ static lock tables_lock;
 static list tables = {&tables, &tables};
 static list foreign = {&foreign, &foreign};
 
+void fd_lose_all(void) {
+    lock_init(&tables_lock); /* whoever held it stayed in the parent */
+    list_init(&tables);
+    list_init(&foreign);
+}
+
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
 void fd_init(fd_table *t, sched *s, const allocator *alloc) {

@@ -52,6 +52,8 @@ typedef struct fd_table {
     uint32_t fetched;                   /* the role's holder's: of these, to be delivered */
 } fd_table;
 
+/* In a forked child: forgets the parent's tables and threads. */
+void fd_lose_all(void);
 void fd_init(fd_table *t, sched *s, const allocator *alloc);
 /* No worker runs any more, and nobody waits. */
 void fd_fini(fd_table *t);

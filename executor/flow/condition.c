@@ -1,5 +1,7 @@
 /* Conditions. The object is a list of places and nothing else; its lock is one of a static table, by address, so that who was
  * woken never touches the object again: it may be gone. See docs/protocols/locks.md. */
+#include "flow/condition.h"
+
 #include <belay/condition.h>
 
 #include "flow/mutex.h"
@@ -15,6 +17,12 @@ _Static_assert(sizeof(condition_state) == sizeof(belay_condition), "layout");
 static struct {
     _Alignas(64) line line; /* its lock only; `inside` is not looked at */
 } table[TABLE];
+
+void condition_lose_all(void) {
+    for (int i = 0; i < TABLE; i++) {
+        lock_init(&table[i].line.lock);
+    }
+}
 
 static condition_state *in(belay_condition *c) {
     return (condition_state *)(void *)c;

@@ -52,6 +52,16 @@ void executor_unclaim(belay_executor *ex) {
     store_release(&ex->phase, EXECUTOR_FREE); /* pairs with the swap in executor_claim */
 }
 
+void executors_lose(void) {
+    for (uint32_t i = 1; i < EXECUTOR_MAX; i++) {
+        belay_executor *ex = load_relaxed(&table[i]); /* relaxed, all: the only thread */
+        if (ex != NULL && load_relaxed(&ex->phase) != EXECUTOR_FREE) {
+            owner_add(&ex->incarnation, 1u);
+            store_relaxed(&ex->phase, EXECUTOR_LOST);
+        }
+    }
+}
+
 /* ---- guests ------------------------------------------------------------------------------------------------ */
 
 static guest_shard *guests_here(belay_executor *ex) {

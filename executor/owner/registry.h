@@ -30,7 +30,8 @@ typedef enum executor_phase {
     EXECUTOR_FREE = 0,
     EXECUTOR_STARTING,
     EXECUTOR_RUNNING,
-    EXECUTOR_DESTROYING
+    EXECUTOR_DESTROYING,
+    EXECUTOR_LOST /* it stayed in the process that this one was forked from */
 } executor_phase;
 
 /* Lives as long as the process, so that who comes too late finds a lock. Who holds `pass` is a guest as well. */
@@ -88,6 +89,8 @@ static inline belay_executor *executor_of_sched(sched *s) {
 
 /* Takes a free executor from the table. NULL: EXECUTOR_MAX are in use, or no memory. */
 belay_executor *executor_claim(void);
+/* In a forked child: gives up the parent's executors. */
+void executors_lose(void);
 /* Makes all its handles stale and puts it back. */
 void executor_unclaim(belay_executor *ex);
 
