@@ -85,7 +85,7 @@ static belay_status remover(belay_task *self, void *arg) {
 static belay_status canceller(belay_task *self, void *arg) {
     game *g = arg;
     (void)self;
-    if (g->seed % 2 == 0) {
+    if (stress_get(&g->seed) % 2 == 0) {
         stress_equal(belay_source_cancel(g->source, BELAY_SOFT_CANCELED, 7, NULL), BELAY_OK,
                      "soft");
     }

@@ -43,7 +43,13 @@ check() {
     (($(grep -c '(%r' <<<"$way") >= $3)) || fail "$1: fewer than $3 accesses to memory: the fast way is gone"
 }
 
-check path_poll 10 3
+check path_poll 8 3
+# Two words and the pointer between them, one branch, and that on the bit of the hard cancel alone: a task or scope that is softly
+# cancelled, or shielded from a cancel, polls as fast.
+way=$(fast_way path_poll)
+(($(grep -c '(%r' <<<"$way") == 3)) || fail "path_poll: more than the two words and the pointer between them"
+(($(grep -cE '\bj[a-z]+' <<<"$way") == 1)) || fail "path_poll: more than one branch"
+grep -qE 'test[bl]? +\$0x1,' <<<"$way" || fail "path_poll: it does not test bit 0"
 check path_fork 30 5
 check path_sync 24 4
 
