@@ -90,6 +90,8 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     list_init(&s->deadline.timer.link);
     s->deadline_at = BELAY_NEVER;
     s->shield = SHIELD_NONE;
+    s->shielded = false;
+    store_relaxed(&s->followed, 0u);
     s->shield_armed = false;
     s->shield_ended_from_above = false;
     s->budget = NO_BUDGET_SET;

@@ -112,6 +112,9 @@ typedef struct scope {
     belay_time shield_until; /* BELAY_NEVER: not known yet */
     int64_t
         budget; /* constant: nanoseconds that cleanup in this scope may wait after a cancel, or NO_BUDGET_SET */
+    bool shielded; /* constant while open: it was opened as a shield */
+    ATOMIC(uint32_t)
+    followed;       /* something was put down for its cancel; set before, by who pins the scope */
     list on_cancel; /* cells, under their own lock: owner/cell.h */
     list watchers
         [CANCEL_LEVELS]; /* arms, under the cells' lock: who waits for a cancel of the level or a harder one */

@@ -51,6 +51,9 @@ bool shield_end_below(scope *s) {
 
 /* Only the canceller that marked the scope comes here, after its look under the lock. */
 void shield_tell(scope *s) {
+    if (!s->shielded) {
+        return;
+    }
     lock_take(&s->lock);
     bool ended = s->shield_ended_from_above;
     s->shield_ended_from_above = false;
@@ -100,6 +103,7 @@ bool shield_begin(scope *s, scope *parent, belay_task *opener, belay_time until,
         return false;
     }
     s->shield = SHIELD_ACTIVE;
+    s->shielded = true;
     return true;
 }
 
@@ -156,6 +160,9 @@ void shield_disarm(scope *s) {
 }
 
 void shield_leave(scope *s, belay_task *opener) {
+    if (!s->shielded) {
+        return;
+    }
     lock_take(&s->lock);
     bool masked = end(s) || s->shield_ended_from_above;
     s->shield_ended_from_above = false;

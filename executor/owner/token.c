@@ -102,6 +102,7 @@ static belay_registration put_down(scope *s, cell *c, uint16_t flags) {
     belay_executor *ex = s->executor;
     lock *l = cell_lock(ex, s->number);
     c->flags = flags;
+    store_relaxed(&s->followed, 1u); /* relaxed: our pin's end comes before the scope's */
     lock_take(l);
     belay_registration r = cell_arm(ex, c, s->number, &s->on_cancel);
     lock_release(l);
@@ -267,6 +268,9 @@ void token_call(scope *s, cancel_level level) {
 }
 
 void token_end(scope *s) {
+    if (load_relaxed(&s->followed) == 0) { /* relaxed: nobody can pin it any more */
+        return;
+    }
     cells_drop(s->executor, s->number, &s->on_cancel);
     wake_watchers(s, CANCEL_HARD, false);
 }
@@ -289,6 +293,7 @@ belay_status token_watch(belay_executor *ex, belay_token token, cancel_level lev
     lock *l = cell_lock(ex, s->number);
     lock_take(l);
     a->said = false;
+    store_relaxed(&s->followed, 1u); /* relaxed: our pin's end comes before the scope's */
     list_append(&s->watchers[level], &a->link);
     bool now = reached(s, level);
     if (now) {
