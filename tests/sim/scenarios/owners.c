@@ -69,6 +69,7 @@ static void retain(void *arg) {
         sim_check(belay_owner_release(owner) == BELAY_OK, "not released");
         port_thread_yield();
     }
+    sim_check(belay_owner_retain(owner) == BELAY_ESTALE, "wanted again");
 }
 
 static void wait(void *arg) {
@@ -172,7 +173,9 @@ static belay_status wait_foreign(belay_task *self, void *arg) {
     belay_time deadline = sim_choose(2) == 0 ? BELAY_NEVER : belay_after(10000);
     belay_status status = belay_foreign_wait_until(self, &op, deadline, abort_request, NULL);
     bool completed = load_seq_cst(&request) == COMPLETED;
-    memset(&op, 0xa5, sizeof op); /* it is ours again */
+    memset(&op, 0xa5, sizeof op);          /* it is ours again */
+    belay_time later = belay_after(20000); /* and a wake that comes too late wakes nobody */
+    sim_check(belay_sleep_until(self, later) != BELAY_OK || belay_now() >= later, "woken too late");
     sim_check((status == 77) == completed, "what took effect is not what was said");
     sim_check(completed || status == BELAY_ECANCELED || status == BELAY_ETIMEDOUT, "another end");
     port_thread_join(&partner);

@@ -133,7 +133,10 @@ static ATOMIC(int64_t) body_over; /* the cleanup comes after this time */
 /* Ends by itself, or is refused when the budget is used up, which both calls share. */
 static belay_status clean(belay_task *self, void *arg) {
     (void)arg;
-    belay_status status = belay_sleep_until(self, belay_after(10000 * (int64_t)sim_choose(3)));
+    belay_time wake = belay_after(10000 * (int64_t)sim_choose(3));
+    /* After the cancel nothing but the budget ends it. */
+    belay_status status =
+        belay_sleep_until(self, tally_read(&told) != 0 && sim_choose(2) == 0 ? BELAY_NEVER : wake);
     sim_check(status == BELAY_OK || belay_now() >= load_relaxed(&body_over) + BUDGET,
               "a budget ended early"); /* relaxed: own */
     tally_add(&cleaned, 1);

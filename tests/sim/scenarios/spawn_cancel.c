@@ -143,6 +143,21 @@ static belay_status sleep_in_scope(belay_task *self, void *arg) {
     return status == BELAY_OK ? BELAY_ECANCELED : status;
 }
 
+/* Who has noticed its own cancel in a scope that it has opened closes it as cancelled, wherever the canceller is. */
+static belay_status notice_in_scope(belay_task *self, void *arg) {
+    (void)arg;
+    belay_scope s;
+    sim_check(belay_scope_open(self, NULL, &s) == BELAY_OK, "no scope");
+    if (sim_choose(2) == 0) {
+        sim_check(belay_sleep_until(self, BELAY_NEVER) == BELAY_ECANCELED, "woke without a cancel");
+    }
+    while (!belay_canceled(self)) {
+        port_thread_yield();
+    }
+    sim_check(belay_scope_close(self, s) == BELAY_ECANCELED, "noticed, and closed as if not");
+    return BELAY_ECANCELED;
+}
+
 static void one_task(belay_body *body) {
     belay_executor *ex = world_open();
     port_thread thread = world_thread(cancel_victim, NULL, "canceller");
@@ -169,6 +184,10 @@ static void task_waiting(void) {
 
 static void task_with_scope(void) {
     one_task(sleep_in_scope);
+}
+
+static void task_notices(void) {
+    one_task(notice_in_scope);
 }
 
 /* ---- failing fast ---------------------------------------------------------------------------- */
@@ -206,6 +225,7 @@ static const scenario list_of_scenarios[] = {
     {"task_sleeping", reset, task_sleeping, 2},
     {"task_waiting", reset, task_waiting, 2},
     {"task_with_scope", reset, task_with_scope, 2},
+    {"task_notices", reset, task_notices, 2},
     {"fail_fast", reset, fail_fast, 2},
 };
 
