@@ -330,7 +330,7 @@ void results_add(scope *s, belay_task *t);
 /* Drops what nobody has taken. The scope has ended, and is the caller's. */
 void results_drop(scope *s);
 
-/* ---- owner/scope.c: scopes by handle ------------------------------------------------------------------------------------ */
+/* ---- owner/scope_calls.c: scopes by handle ------------------------------------------------------------------------------------ */
 
 /* Pins the scope. NULL: stale, nothing to be done. Else scope_done. */
 scope *scope_hold(belay_scope h, belay_executor **ex);
