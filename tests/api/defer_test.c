@@ -261,14 +261,20 @@ static void test_a_nested_budget_is_never_more_than_the_one_around(void **state)
     (void)belay_scope_close(NULL, scope);
 }
 
+static belay_status cancel_and_use_up(belay_task *self, void *arg) {
+    trace *t = arg;
+    EXPECT_STATUS(belay_scope_cancel(t->scope, 160, NULL), BELAY_OK);
+    return use_up(self, t);
+}
+
 static belay_status budget_behind_shield(belay_task *self, void *arg) {
     trace *t = arg;
     belay_scope_options small = {.cleanup_budget = SOON};
     belay_scope s, inner;
     EXPECT_STATUS(belay_shield_open(self, belay_after(LONG), &s), BELAY_OK);
     EXPECT_STATUS(belay_scope_open(self, &small, &inner), BELAY_OK);
-    EXPECT_STATUS(belay_scope_defer(inner, use_up, t), BELAY_OK);
-    EXPECT_STATUS(belay_scope_cancel(inner, 160, NULL), BELAY_OK);
+    t->scope = inner;
+    EXPECT_STATUS(belay_scope_defer(inner, cancel_and_use_up, t), BELAY_OK);
     (void)belay_scope_close(self, inner);
     EXPECT_STATUS(belay_scope_close(self, s), BELAY_OK);
     return BELAY_OK;
@@ -361,11 +367,14 @@ static void test_the_budget_of_the_scope_that_is_closed_counts_whoever_closes_it
     belay_executor *ex = executor_of(state);
     belay_scope_options options = {.cleanup_budget = SOON};
     t.scope = scope_make(ex, &options);
-    belay_task_handle task = spawn_outside(ex, use_up_scope, &t);
+    belay_scope_options long_budget = {.cleanup_budget = LONG};
+    belay_scope closers = scope_make(ex, &long_budget);
+    belay_task_handle task = spawn_into(closers, use_up_scope, &t);
     await_waiting(ex, "sleep", 1);
     assert_int_equal(belay_task_cancel(task, 163, NULL), BELAY_OK);
     assert_int_equal(join_outside(task).kind, BELAY_OUTCOME_CANCELED);
     assert_string_equal(t.text, "u");
+    assert_int_equal(belay_scope_close(NULL, closers), BELAY_OK);
 }
 
 static void defer_in_callback(const belay_cancel_reason *reason, void *arg) {
