@@ -10,6 +10,29 @@ static void print_log(belay_log_level level, const char *line, void *arg) {
     puts(line);
 }
 
+/* How many reports of each kind there were. */
+static int cycles, idles;
+
+static void count_deadlock(belay_executor *executor, belay_deadlock_kind kind, size_t tasks,
+                           void *arg) {
+    (void)executor;
+    (void)tasks;
+    (void)arg;
+    __atomic_add_fetch(kind == BELAY_DEADLOCK_IDLE ? &idles : &cycles, 1, __ATOMIC_RELEASE);
+}
+
+static void await_report(const int *count) {
+    while (__atomic_load_n(count, __ATOMIC_ACQUIRE) == 0) {
+        belay_sleep_until(NULL, belay_after(BELAY_MILLISECOND));
+    }
+}
+
+static void print_unobserved(const belay_failure *failure, void *arg) {
+    (void)arg;
+    printf("unobserved: task %s (%s) ended with %d\n", failure->name, failure->site,
+           (int)failure->status);
+}
+
 static belay_executor *create(int64_t workers, int64_t max_stacks) {
     belay_config config;
     belay_config_init(&config, sizeof config);
@@ -18,6 +41,9 @@ static belay_executor *create(int64_t workers, int64_t max_stacks) {
     config.stall = 20 * BELAY_MILLISECOND;
     config.ignore_env = 1;
     config.log = print_log;
+    config.idle_report = 20 * BELAY_MILLISECOND;
+    config.deadlock = count_deadlock;
+    config.unobserved = print_unobserved;
     belay_executor *executor = NULL;
     (void)belay_executor_create(&config, &executor);
     return executor;
@@ -117,6 +143,98 @@ static belay_status crowd(belay_task *self, void *arg) {
     return status;
 }
 
+/* Two tasks that wait for each other's end. */
+typedef struct pair {
+    belay_task_handle task[2];
+    belay_latch spawned;
+} pair;
+
+static belay_status join_second(belay_task *self, void *arg) {
+    pair *p = arg;
+    belay_status status = belay_latch_wait(self, &p->spawned);
+    return status != BELAY_OK ? status : belay_join(self, p->task[1], NULL);
+}
+
+static belay_status join_first(belay_task *self, void *arg) {
+    pair *p = arg;
+    belay_status status = belay_latch_wait(self, &p->spawned);
+    return status != BELAY_OK ? status : belay_join(self, p->task[0], NULL);
+}
+
+static void run_pair(belay_executor *executor) {
+    pair p;
+    belay_task_options hen = {.name = "hen"};
+    belay_task_options egg = {.name = "egg"};
+    belay_scope root = belay_executor_root(executor);
+    if (belay_latch_init(&p.spawned, 1) != BELAY_OK ||
+        belay_spawn(NULL, root, join_second, &p, &hen, &p.task[0]) != BELAY_OK) {
+        return;
+    }
+    bool both = belay_spawn(NULL, root, join_first, &p, &egg, &p.task[1]) == BELAY_OK;
+    belay_latch_count_down(&p.spawned, 1);
+    await_report(&cycles);
+    belay_task_cancel(p.task[0], BELAY_ECANCELED, "a way out");
+    for (int i = 0; i < (both ? 2 : 1); i++) {
+        belay_join(NULL, p.task[i], NULL);
+        belay_task_release(p.task[i]);
+    }
+}
+
+/* A task that waits for what nobody does. */
+static belay_status wait_for_nobody(belay_task *self, void *arg) {
+    return belay_event_wait(self, arg);
+}
+
+static void run_forgotten(belay_executor *executor) {
+    belay_event never = {{0}};
+    belay_task_options waiter = {.name = "waiter"};
+    belay_task_handle task;
+    if (belay_spawn(NULL, belay_executor_root(executor), wait_for_nobody, &never, &waiter, &task) ==
+        BELAY_OK) {
+        await_report(&idles);
+        belay_event_set(&never);
+        belay_join(NULL, task, NULL);
+        belay_task_release(task);
+    }
+}
+
+/* Cleanup that takes longer than its scope allows. */
+static belay_status long_farewell(belay_task *self, void *arg) {
+    (void)arg;
+    return belay_sleep_until(self, belay_after(3600 * BELAY_SECOND));
+}
+
+static belay_status goes_late(belay_task *self, void *arg) {
+    belay_status status = belay_defer(self, long_farewell, arg);
+    return status != BELAY_OK ? status : belay_sleep_until(self, BELAY_NEVER);
+}
+
+static belay_status short_budget(belay_task *self, void *arg) {
+    belay_scope scope;
+    belay_scope_options options = {.name = "brief", .cleanup_budget = 10 * BELAY_MILLISECOND};
+    belay_task_options late = {.name = "late", .flags = BELAY_TASK_RUN_CANCELED};
+    belay_status status = belay_scope_open(self, &options, &scope);
+    if (status == BELAY_OK) {
+        belay_spawn(self, scope, goes_late, arg, &late, NULL);
+        belay_scope_cancel(scope, BELAY_OK, "enough");
+        status = belay_scope_close(self, scope);
+    }
+    return status;
+}
+
+/* An error in a scope where nobody asks. */
+static belay_status fail(belay_task *self, void *arg) {
+    (void)self;
+    (void)arg;
+    return 7;
+}
+
+static belay_status nobody_asks(belay_task *self, void *arg) {
+    belay_task_options loner = {.name = "loner"};
+    return belay_spawn(self, belay_executor_root(belay_task_executor(self)), fail, arg, &loner,
+                       NULL);
+}
+
 static void run(belay_executor *executor, belay_body *body, const char *name) {
     belay_task_options options = {.name = name};
     belay_task_handle task;
@@ -136,7 +254,11 @@ int main(void) {
     run(executor, crunch, "cruncher");
     run(executor, cancel_stubborn, "asker");
     run(executor, forgetful, "forgetful");
+    run_pair(narrow);
+    run_forgotten(narrow);
     run(narrow, crowd, "crowd");
+    run(executor, short_budget, "short_budget");
+    run(executor, nobody_asks, "nobody_asks");
     belay_task_options left = {.name = "left"};
     belay_spawn(NULL, belay_executor_root(executor), crunch, NULL, &left, NULL);
     belay_spawn(NULL, belay_executor_root(executor), crunch, NULL, &left, NULL);

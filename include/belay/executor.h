@@ -20,8 +20,9 @@ extern "C" {
  * On failure *out is NULL, nothing remains, and the allocator hook has got everything back. */
 BELAY_API belay_status belay_executor_create(const belay_config *config, belay_executor **out);
 
-/* Ends an executor: seals its root scope (later spawns: BELAY_ESHUTDOWN), waits until `grace` for the
- * tasks to end by themselves, cancels those that have not, and waits for them until `deadline`.
+/* Ends an executor: seals its root scope (later spawns: BELAY_ESHUTDOWN), cancels it softly, waits until `grace`
+ * for the tasks to end by themselves, cancels those that have not (hard), and waits for them until `deadline`; then it
+ * breaks shields and budgets of cleanup, and gives up.
  * Waits (drains). From a foreign thread only. Calling again continues where a timed call gave up; with
  * grace 0 cancelling begins at once.
  * Scopes of belay_scope_open_root are waited for, too. If, after the grace, for more than a quarter of a

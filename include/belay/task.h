@@ -7,8 +7,8 @@
  *
  * Promise "exactly once": an accepted spawn ends in exactly one outcome and exactly one call of its
  * argument's destructor, even if its body never ran. A refused spawn leaves the argument with the caller.
- * At completion, in this order: body, argument destructor, outcome published, joiners woken, scope
- * count, reference dropped. */
+ * At completion, in this order: body, deferred calls, argument destructor, outcome published, joiners woken, done
+ * callbacks, scope count, reference dropped. */
 #ifndef BELAY_TASK_H
 #define BELAY_TASK_H
 

@@ -7,7 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 plain() {
-    sed -E 's/@[^ )]*\//@/g; s/[0-9]+/N/g; s/^ +//; s/ +$//' | sort -u
+    sed -E 's/([@(])[^ @)]*\//\1/g; s/[0-9]+/N/g; s/^ +//; s/ +$//' | sort -u
 }
 
 awk '/^```text$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source_dir/docs/debugging.md" |
