@@ -78,6 +78,15 @@ static belay_status consume_for_sure(belay_task *self, void *arg) {
 }
 /* end */
 
+static void await_consumers(belay_task *self, belay_channel *jobs, uint64_t n) {
+    belay_channel_info info = {0};
+    while (belay_channel_read(jobs, &info, sizeof info) == BELAY_OK && info.consumers < n &&
+           belay_sleep_until(self, belay_after(BELAY_MILLISECOND / 5)) == BELAY_OK) {
+    }
+}
+
+/* We hold one item for as long as the others work, so the channel is not at its end before; and there is always a consumer, us or
+ * another, so the producer goes on. */
 static void check_lease(belay_task *self) {
     belay_channel_options options = job_queue;
     options.flags = BELAY_CHANNEL_ACKNOWLEDGED;
@@ -87,17 +96,17 @@ static void check_lease(belay_task *self) {
     int *job;
     __atomic_store_n(&jobs_done, 0, __ATOMIC_RELEASE);
     CHECK_STATUS(belay_channel_create(&options, &jobs), BELAY_OK);
+    CHECK_STATUS(belay_channel_consumer_add(self, jobs), BELAY_OK);
     CHECK_STATUS(belay_scope_open(self, NULL, &scope), BELAY_OK);
-    CHECK_STATUS(belay_channel_consumer_add(self, jobs), BELAY_OK); /* there is always one */
     CHECK_STATUS(belay_spawn(self, scope, produce, jobs, NULL, NULL), BELAY_OK);
+    CHECK_STATUS(belay_channel_lease(self, jobs, &job, &lease), BELAY_OK);
     CHECK_STATUS(belay_scope_open(self, NULL, &first), BELAY_OK);
     CHECK_STATUS(belay_spawn(self, first, consume_for_sure, jobs, NULL, NULL), BELAY_OK);
     CHECK(guide_await(self, &jobs_done, 10));
-    CHECK_STATUS(belay_channel_lease(self, jobs, &job, &lease), BELAY_OK); /* not acknowledged */
     (void)belay_scope_cancel(first, BELAY_OK, "one consumer goes");
     CHECK_STATUS(belay_scope_close(self, first), BELAY_OK);
     CHECK_STATUS(belay_spawn(self, scope, consume_for_sure, jobs, NULL, NULL), BELAY_OK);
-    CHECK(guide_await(self, &jobs_done, guide_read(&jobs_done) + 1));  /* the second is there */
+    await_consumers(self, jobs, 2);
     CHECK_STATUS(belay_channel_consumer_remove(self, jobs), BELAY_OK); /* ours comes back */
     CHECK_STATUS(belay_scope_close(self, scope), BELAY_OK);
     CHECK_STATUS(belay_channel_destroy(jobs), BELAY_OK);
