@@ -203,3 +203,13 @@ wheel *wheel_here(sched *s) {
     }
     return s->workers[port_thread_hash() % s->count].wheel;
 }
+
+bool wheel_empty(wheel *w) {
+    uint64_t used = 0;
+    lock_take(&w->lock);
+    for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+        used |= w->used[level];
+    }
+    lock_release(&w->lock);
+    return used == 0;
+}

@@ -70,6 +70,9 @@ bool timer_disarm(timer *t);
 /* Fires what is due at `now`. Any thread. Returns how many. */
 uint32_t wheel_poll(wheel *w, int64_t now);
 
+/* Is nothing armed on it? wheel_next may say a time, too early, also then. */
+bool wheel_empty(wheel *w);
+
 static inline int64_t wheel_next(const wheel *w) {
     /* seq_cst: pairs with the store in timer_arm, see idle_park */
     return load_seq_cst(&w->next);

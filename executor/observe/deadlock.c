@@ -27,7 +27,7 @@ static uint64_t turns(const belay_executor *ex) {
 
 static bool timers_armed(const belay_executor *ex) {
     for (uint32_t i = 0; i < ex->sched.count; i++) {
-        if (wheel_next(ex->sched.workers[i].wheel) != PORT_NEVER) {
+        if (!wheel_empty(ex->sched.workers[i].wheel)) {
             return true;
         }
     }

@@ -171,6 +171,24 @@ static void test_tasks_that_nothing_can_wake_are_told_with_their_tree(void **sta
     assert_true(executor_end(ex));
 }
 
+static belay_status sleep_an_hour(belay_task *self, void *arg) {
+    (void)arg;
+    return belay_sleep_until(self, belay_after(3600 * BELAY_SECOND));
+}
+
+static void test_a_timer_that_was_taken_back_keeps_no_report(void **state) {
+    told t = {.idles = {0}};
+    belay_executor *ex = make(state, &t);
+    belay_task_handle sleeper = spawn_outside(ex, sleep_an_hour, NULL);
+    await_waiting(ex, "sleep", 1);
+    assert_int_equal(belay_task_cancel(sleeper, BELAY_ECANCELED, NULL), BELAY_OK);
+    (void)join_outside(sleeper);
+    belay_task_handle gate = gate_make(ex);
+    tally_await(&t.idles, 1);
+    gate_open(gate);
+    assert_true(executor_end(ex));
+}
+
 static belay_status nap_long(belay_task *self, void *arg) {
     (void)arg;
     return belay_sleep_until(self, belay_after(60 * BELAY_MILLISECOND));
@@ -232,6 +250,7 @@ int main(void) {
         BOTH_BARE(test_two_tasks_that_lock_crosswise_are_told),
         BOTH_BARE(test_tasks_that_nothing_can_wake_are_told_with_their_tree),
         BOTH_BARE(test_a_timer_is_no_deadlock),
+        BOTH_BARE(test_a_timer_that_was_taken_back_keeps_no_report),
         BOTH_BARE(test_a_foreign_wait_is_no_deadlock),
         BOTH_BARE(test_an_executor_without_tasks_is_silent),
     };

@@ -6,7 +6,7 @@ set -euo pipefail
 build_dir=$2
 grep -q '^BELAY_CHECKS:.*=2$' "$build_dir/CMakeCache.txt" && command -v valgrind >/dev/null || exit 77
 
-chosen=(cancel close scope outcome join join_any next start channel channel_cancel select mutex semaphore event condition)
+chosen=(cancel close scope outcome join join_any next start shield soft token on_cancel source owner defer resource foreign channel channel_cancel select mutex semaphore event condition)
 failed=0
 for name in "${chosen[@]}"; do
     program=$build_dir/tests/api_${name}_test
