@@ -11,14 +11,17 @@ bool upcall_canceled(const belay_task *t) {
     return (words & WORD_CANCELED) != 0;
 }
 
+/* Also what makes a cancel known to a task: acquire, pairs with mark and set_word, so that what was written before the cancel is seen by
+ * who has seen the cancel. */
 void cancel_noticed(const belay_task *t) {
-    /* relaxed, all: own chain; `noticed` is read after the members are gone */
+    /* relaxed, all others: own chain; `noticed` is read after the members are gone */
     const scope *around = load_relaxed(&t->scope);
     /* Its own cancel reaches what it has opened, though the canceller may not be there yet. */
-    bool own = (load_relaxed(&t->cancel) & WORD_CANCELED) != 0;
+    bool own = (load_acquire(&t->cancel) & WORD_CANCELED) != 0;
     for (scope *s = load_relaxed(&t->inner); s != NULL; s = load_relaxed(&s->parent)) {
         own = own && s != around;
-        if ((own || scope_canceled(s)) && load_relaxed(&s->noticed) == 0) {
+        bool canceled = (load_acquire(&s->cancel) & SCOPE_HARD) != 0;
+        if ((own || canceled) && load_relaxed(&s->noticed) == 0) {
             store_relaxed(&s->noticed, 1u);
         }
     }
@@ -55,7 +58,8 @@ bool belay_stopping(const belay_task *self) {
     if (self == NULL) {
         return false;
     }
-    uint32_t around = load_relaxed(&load_relaxed(&self->inner)->cancel); /* relaxed, both: a poll */
+    /* acquire: pairs with mark; relaxed: own */
+    uint32_t around = load_acquire(&load_relaxed(&self->inner)->cancel);
     if (((around | load_relaxed(&self->cancel)) & WORD_CANCELED) != 0) {
         cancel_noticed(self);
         return true;

@@ -5,6 +5,8 @@
  * is no "uncancel"; ignoring one cancel changes nothing. Only a shield, which always has an end, defers it. An operation
  * that took effect reports success even when a cancel came at the same time: the next waiting call reports it.
  *
+ * What the canceller wrote before is visible to a task that has learned of the cancel, by a status, a poll or being skipped.
+ *
  * A soft cancel asks to come to an end: it interrupts only the scopes that were opened with BELAY_SCOPE_SOFT (accept loops,
  * idle waits); elsewhere polls (belay_stopping), tokens and callbacks see it.
  *
