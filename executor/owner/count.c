@@ -63,7 +63,7 @@ void count_settle(scope *s) {
 }
 
 static belay_status enter_shared(scope *s, uint32_t generation, bool member) {
-    uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
+    uint64_t word = load_acquire(&s->word); /* as in count_pin */
     do {
         if (generation == 0 || word_generation(word) != generation || (word & DEAD) != 0) {
             return BELAY_ESTALE;
@@ -113,7 +113,8 @@ static uint64_t owed_all(const scope *s) {
 }
 
 bool count_pin(scope *s, uint32_t generation) {
-    uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
+    /* acquire: pairs with count_kill: who finds it stale sees what was done in it */
+    uint64_t word = load_acquire(&s->word);
     do {
         /* 0: a slot that never was a scope */
         if (generation == 0 || word_generation(word) != generation || (word & DEAD) != 0) {

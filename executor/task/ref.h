@@ -27,7 +27,8 @@ static inline void ref_born(belay_task *t, uint32_t references) {
 }
 
 static inline bool ref_gain(belay_task *t, uint64_t generation) {
-    uint64_t word = load_relaxed(&t->ref); /* relaxed: the swap decides */
+    /* acquire: pairs with ref_lose: who finds the handle stale sees what the task did */
+    uint64_t word = load_acquire(&t->ref);
     do {
         if (word >> REF_BITS != generation || (word & REF_COUNT) == 0 ||
             (word & REF_COUNT) == REF_COUNT) {
