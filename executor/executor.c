@@ -246,6 +246,8 @@ static bool make_floors(belay_executor *ex) {
         monitor_report_idle(&ex->monitor, o->idle_report);
     }
     ex->fibers.sched = &ex->sched;
+    ex->fibers.records[0] = &ex->tasks;
+    ex->fibers.records[1] = &ex->scopes;
     ex->fibers.stacks = stack_pool_create(&o->alloc, o->stack_size, o->stack_cache, o->max_stacks);
     ex->root = ex->fibers.stacks != NULL ? scope_root_open(ex) : NULL;
     return ex->root != NULL;

@@ -153,10 +153,23 @@ static void post_swapped(worker *w, void *arg) {
     private_swapped(w);
 }
 
+/* ThreadSanitizer knows no order between the task that was just left and this stack, and is not to know one. But the record of that task is
+ * looked at here (park_task), and its scope, and where these were mapped a moment ago that seems to be a race with the mapping. So the
+ * mappings, and nothing else, come before. */
+static void see_records(worker *w) {
+    const fiber_pool *pool = fiber_pool_of(w);
+    for (int i = 0; i < 2 && pool->records[i] != NULL; i++) {
+        (void)slab_made(pool->records[i]);
+    }
+}
+
 /* The first thing on every stack that was switched to. */
 static inline void arrived(void) {
     worker *w = worker_current();
     port_tsan_acquire(w); /* of what the thread did before its first task: see fiber_run_worker */
+    if (PORT_FIBER_PER_TASK) {
+        see_records(w);
+    }
     worker_post *post = load_relaxed(&w->post); /* relaxed: own word */
     void *arg = load_relaxed(&w->post_arg);
     if (likely(post == post_swapped)) {

@@ -42,6 +42,7 @@ typedef struct fiber {
 typedef struct fiber_pool {
     stack_pool *stacks;
     sched *sched;
+    const slab *records[2]; /* of tasks and of scopes; NULL: none. For see_records */
     ATOMIC(uint32_t) starved; /* workers that have a task to start and no stack */
 } fiber_pool;
 
