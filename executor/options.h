@@ -18,7 +18,7 @@ typedef struct options {
     uint32_t max_scopes;
     int64_t spin;
     bool membarrier;
-    int64_t stall; /* 0: off */
+    int64_t stall;       /* 0: off */
     int64_t idle_report; /* 0: off */
     uint32_t fork_depth;
     uint32_t blocking_threads;

@@ -19,7 +19,7 @@ typedef struct monitor_watch {
 
 typedef struct monitor {
     sched *sched;
-    fd_table *fds; /* constant */
+    fd_table *fds;       /* constant */
     int64_t stall;       /* nanoseconds; 0: off */
     int64_t idle_report; /* nanoseconds; 0: off; constant since before the first worker runs */
     int64_t

@@ -101,7 +101,7 @@ belay_status io_wait(belay_task *self, int fd, uint32_t interest, belay_time dea
 belay_status belay_wait_fd_until(belay_task *self, int fd, uint32_t interest, belay_time deadline,
                                  uint32_t *ready) {
     const uint32_t all = BELAY_FD_READ | BELAY_FD_WRITE | BELAY_FD_HANGUP;
-    uint32_t unwanted;
+    uint32_t unwanted = 0;
     uint32_t *out = ready != NULL ? ready : &unwanted;
     *out = 0;
     belay_status status = check_waiter(self);

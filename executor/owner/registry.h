@@ -79,8 +79,8 @@ struct belay_executor {
     lock bulk_lock;                 /* guards the list */
     list bulk;                      /* scopes whose members are to be told, see owner/bulk.c */
     uint32_t bulk_batch;            /* members told at a time; constant, at most SHARD_BATCH */
-    uint32_t bulk_at_once;          /* batches told by a canceller itself, for each shard; constant */
-    lock stolen_lock;               /* guards the lists of stolen forks, see task/fork.c */
+    uint32_t bulk_at_once; /* batches told by a canceller itself, for each shard; constant */
+    lock stolen_lock;      /* guards the lists of stolen forks, see task/fork.c */
 };
 
 static inline belay_executor *executor_of_sched(sched *s) {

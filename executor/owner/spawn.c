@@ -61,7 +61,8 @@ static inline void fill(belay_task *t, scope *s, worker *w, const request *r) {
     store_relaxed(&t->site, r->site);
     store_relaxed(&t->name, o->name);
     store_relaxed(&t->born, born_now(w));
-    uint16_t pin = o->pin == BELAY_PIN_HERE ? (uint16_t)(w->index + 1) : (uint16_t)o->pin;
+    bool here = o->pin == BELAY_PIN_HERE && w != NULL; /* checked: it is not NULL then */
+    uint16_t pin = here ? (uint16_t)(w->index + 1) : (uint16_t)o->pin;
     store_relaxed(&t->pin, pin);
 }
 

@@ -40,7 +40,7 @@ typedef struct sched {
     const allocator *alloc;
     inject_shard inject[SCHED_INJECT];
     ATOMIC(uint32_t) bulk; /* jobs for upcall_bulk; written by the floor above */
-    counter_row foreign; /* shared row */
+    counter_row foreign;   /* shared row */
 
     /* low 32 bits: workers parked; high 32: workers searching. See sched/idle.c. */
     _Alignas(64) ATOMIC(uint64_t) idle;

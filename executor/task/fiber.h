@@ -29,20 +29,22 @@ typedef struct fiber {
     stack memory;
     ATOMIC(struct fiber *) next;       /* in a worker's spares */
     ATOMIC(struct fork_deque *) deque; /* attached at the first fork; own */
-    ATOMIC(struct cell *) defers;      /* own: the running task's deferred calls, last first; owner/defer.c */
-    ATOMIC(uintptr_t) awaits;          /* own: of the present wait, as in waiter; read while it is suspended */
-    ATOMIC(uint32_t) ignored;          /* own: waits refused to the task because it is cancelled */
-    ATOMIC(uint32_t) used;             /* own: it has been left in the loop before */
-    held_link held;                    /* own: the locks that the task holds; flow/held.h */
-    fork_deque view;                   /* forces the slow paths of fork and sync */
-    belay_fork_slot scratch;           /* own: for a fork or sync that has no slot */
+    ATOMIC(struct cell *)
+    defers; /* own: the running task's deferred calls, last first; owner/defer.c */
+    ATOMIC(uintptr_t)
+    awaits; /* own: of the present wait, as in waiter; read while it is suspended */
+    ATOMIC(uint32_t) ignored; /* own: waits refused to the task because it is cancelled */
+    ATOMIC(uint32_t) used;    /* own: it has been left in the loop before */
+    held_link held;           /* own: the locks that the task holds; flow/held.h */
+    fork_deque view;          /* forces the slow paths of fork and sync */
+    belay_fork_slot scratch;  /* own: for a fork or sync that has no slot */
 } fiber;
 
 /* What the fibers of one executor share. */
 typedef struct fiber_pool {
     stack_pool *stacks;
     sched *sched;
-    const slab *records[2]; /* of tasks and of scopes; NULL: none. For see_records */
+    const slab *records[2];   /* of tasks and of scopes; NULL: none. For see_records */
     ATOMIC(uint32_t) starved; /* workers that have a task to start and no stack */
 } fiber_pool;
 

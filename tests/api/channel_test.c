@@ -207,8 +207,10 @@ static belay_status stream_recv(belay_task *self, void *arg) {
     int value;
     while (belay_channel_recv(self, s->ch, &value) == BELAY_OK) {
         int from = value / ITEMS;
-        EXPECT(from >= 0 && from < SENDERS && value % ITEMS > last[from]);
-        last[from] = value % ITEMS;
+        if (EXPECT(from >= 0 && from < SENDERS)) {
+            EXPECT(value % ITEMS > last[from]);
+            last[from] = value % ITEMS;
+        }
         EXPECT(tally_add(&s->mark[value]) == 1);
         (void)tally_add(s->received);
     }

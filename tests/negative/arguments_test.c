@@ -142,13 +142,17 @@ static void test_config_that_was_not_initialised_is_einval(void **state) {
 }
 
 static void test_config_values_out_of_range_are_einval(void **state) {
-    static const size_t fields[] = {
-        offsetof(belay_config, workers),     offsetof(belay_config, stack_size),
-        offsetof(belay_config, stack_cache), offsetof(belay_config, max_stacks),
-        offsetof(belay_config, max_tasks),   offsetof(belay_config, max_scopes),
-        offsetof(belay_config, spin),        offsetof(belay_config, membarrier),
-        offsetof(belay_config, stall),       offsetof(belay_config, fork_depth),
-        offsetof(belay_config, blocking_threads)};
+    static const size_t fields[] = {offsetof(belay_config, workers),
+                                    offsetof(belay_config, stack_size),
+                                    offsetof(belay_config, stack_cache),
+                                    offsetof(belay_config, max_stacks),
+                                    offsetof(belay_config, max_tasks),
+                                    offsetof(belay_config, max_scopes),
+                                    offsetof(belay_config, spin),
+                                    offsetof(belay_config, membarrier),
+                                    offsetof(belay_config, stall),
+                                    offsetof(belay_config, fork_depth),
+                                    offsetof(belay_config, blocking_threads)};
     static const int64_t absurd[] = {-1, INT64_MIN + 1, INT64_MAX};
     (void)state;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {

@@ -31,7 +31,7 @@ void port_fork_watch(void) {
 }
 
 void port_forked_clear(void) {
-    lock_init(&watch_lock);                /* whoever held it stayed in the parent */
+    lock_init(&watch_lock);            /* whoever held it stayed in the parent */
     store_relaxed(&port_fork_flag, 0); /* relaxed: see above */
 }
 
