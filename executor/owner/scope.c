@@ -103,6 +103,8 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     s->kind = SCOPE_PLAIN;
     s->reap = false;
     list_init(&s->gone); /* `ending` is off: who asks about an earlier life may read it now */
+    s->drained = NULL;
+    s->drained_arg = NULL;
     s->links = NULL;
     s->link_count = 0;
     s->site = site;

@@ -286,8 +286,25 @@ static void test_beyond_max_scopes_a_create_is_enomem_and_links_nothing(void **s
     assert_true(executor_end(ex));
 }
 
+/* They share their slots with scopes. */
+static void test_a_source_in_an_owners_place_calls_nothing_at_its_end(void **state) {
+    belay_executor *ex = executor_of(state);
+    tally drained = {0};
+    const belay_owner_options options = {.drained = tally_drop, .arg = &drained};
+    for (uint64_t round = 1; round <= 100; round++) {
+        belay_owner owner;
+        belay_source source;
+        assert_int_equal(belay_owner_create(ex, &options, &owner), BELAY_OK);
+        assert_int_equal(belay_owner_release(owner), BELAY_OK);
+        assert_int_equal(belay_source_create(ex, NULL, 0, &source), BELAY_OK);
+        assert_int_equal(belay_source_release(source), BELAY_OK);
+        assert_int_equal(tally_read(&drained), round);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        BOTH(test_a_source_in_an_owners_place_calls_nothing_at_its_end),
         BOTH(test_a_source_cancels_its_token_once_at_each_level),
         BOTH(test_any_parent_cancels_a_source),
         BOTH(test_a_child_does_not_cancel_its_parent_or_its_siblings),
