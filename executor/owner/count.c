@@ -10,8 +10,9 @@
  * until the home worker is outside its section; add local - BIAS to the word. From then on the word is the truth, and the
  * one who brings it to zero while it is watched wakes the waiters.
  *
- * A completer's subtraction is its last access to the scope, unless it brings a watched count to zero: then a waiter is
- * there, and no waiter leaves before it has had the lock after the completer released it.
+ * A completer's subtraction is its last access to the scope, unless it brings a watched count to zero: then it takes the
+ * lock, looks again, and wakes the waiters. It may come late, when another has done so and the slot has another life: that is
+ * why the slot, its lock and its word are all it relies on (docs/protocols/close.md, close.pml).
  *
  * That `home` names this worker also proves that the scope is alive and neither sealed nor closing, without a look at the
  * word: seal, close and death take the bias off first, and only the worker itself can have put it on.
