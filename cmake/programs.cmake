@@ -29,6 +29,10 @@ set(belay_test_environment
 # Registers a test: belay_add_test(<name> <label> <command>...).
 function(belay_add_test name label)
     add_test(NAME ${name} COMMAND ${ARGN})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS ${label}
+    set(limit 120)
+    if(label STREQUAL "model" OR label STREQUAL "valgrind") # they take half a minute on a quiet machine
+        set(limit 600)
+    endif()
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${limit} LABELS ${label}
                          ENVIRONMENT "${belay_test_environment}" SKIP_RETURN_CODE 77)
 endfunction()
