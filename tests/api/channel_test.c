@@ -1,7 +1,8 @@
-/* Channels: order, hand-over, bounds, policies, closing. Cancelling: channel_cancel_test.c. */
+/* Channels: creating and destroying, passing items, looking. Order, overflow and closing have files of their own; cancelling:
+ * channel_cancel_test.c. */
 #include "channels.h"
 
-/* ---- creating ------------------------------------------------------------------------------------------------------ */
+/* ---- creating -------------------------------------------------------------------------------- */
 
 static void test_bad_options_are_refused(void **state) {
     (void)state;
@@ -36,6 +37,7 @@ static void *counted_allocate(size_t size, size_t alignment, void *arg) {
     (void)tally_add(&m->taken);
     return aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
+
 static void counted_release(void *memory, size_t size, size_t alignment, void *arg) {
     (void)size;
     (void)alignment;
@@ -109,7 +111,7 @@ static void test_mistakes_in_the_call(void **state) {
     destroy(ch);
 }
 
-/* ---- passing items ---------------------------------------------------------------------------------------------------- */
+/* ---- passing items --------------------------------------------------------------------------- */
 
 static void test_a_buffered_channel_is_a_queue_around_its_ring(void **state) {
     (void)state;
@@ -253,9 +255,11 @@ static void many_to_many(belay_executor *ex, size_t capacity) {
 static void test_every_item_arrives_once_and_in_its_senders_order_by_rendezvous(void **state) {
     many_to_many(executor_of(state), 0);
 }
+
 static void test_every_item_arrives_once_and_in_its_senders_order_through_one_place(void **state) {
     many_to_many(executor_of(state), 1);
 }
+
 static void test_every_item_arrives_once_and_in_its_senders_order_through_a_buffer(void **state) {
     many_to_many(executor_of(state), 64);
 }
@@ -301,6 +305,7 @@ static belay_status cross_pong(belay_task *self, void *arg) {
     }
     return BELAY_OK;
 }
+
 static belay_status cross_ping(belay_task *self, void *arg) {
     belay_channel **c = arg;
     for (int i = 0; i < 300; i++) {
@@ -324,288 +329,7 @@ static void test_a_ping_pong_across_executors_ends(void **state) {
     assert_int_equal(belay_executor_destroy(other), BELAY_OK);
 }
 
-/* ---- first come, first served --------------------------------------------------------------------------------------------- */
-
-static void test_receivers_are_served_in_the_order_of_their_coming(void **state) {
-    belay_channel *ch = make(4);
-    act a[3];
-    belay_task_handle task[3];
-    for (int i = 0; i < 3; i++) {
-        a[i] = (act){.ch = ch, .value = -1};
-        task[i] = spawn_outside(executor_of(state), body_recv, &a[i]);
-        await_receivers(ch, (uint64_t)i + 1);
-    }
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(try_send_int(ch, i), BELAY_OK);
-    }
-    for (int i = 0; i < 3; i++) {
-        (void)join_outside(task[i]);
-        assert_int_equal(a[i].value, i);
-    }
-    destroy(ch);
-}
-
-static void test_senders_are_served_in_the_order_of_their_coming(void **state) {
-    belay_channel *ch = make(1);
-    assert_int_equal(try_send_int(ch, 0), BELAY_OK);
-    act a[3];
-    belay_task_handle task[3];
-    for (int i = 0; i < 3; i++) {
-        a[i] = (act){.ch = ch, .value = i + 1};
-        task[i] = spawn_outside(executor_of(state), body_send, &a[i]);
-        await_senders(ch, (uint64_t)i + 1);
-    }
-    for (int i = 0; i <= 3; i++) {
-        assert_int_equal(try_recv_int(ch), i);
-    }
-    for (int i = 0; i < 3; i++) {
-        (void)join_outside(task[i]);
-        assert_int_equal(a[i].status, BELAY_OK);
-    }
-    destroy(ch);
-}
-
-static void test_a_late_comer_does_not_overtake_a_waiting_sender(void **state) {
-    belay_channel *ch = make(1);
-    assert_int_equal(try_send_int(ch, 0), BELAY_OK);
-    act a = {.ch = ch, .value = 1};
-    belay_task_handle task = spawn_outside(executor_of(state), body_send, &a);
-    await_senders(ch, 1);
-    assert_int_equal(try_recv_int(ch), 0);
-    assert_int_equal(try_send_int(ch, 2), BELAY_EAGAIN); /* its place is taken */
-    (void)join_outside(task);
-    assert_int_equal(try_recv_int(ch), 1);
-    destroy(ch);
-}
-
-static belay_status late_comer_body(belay_task *self, void *arg) {
-    act *a = arg; /* a receiver waits; its item must not go to us */
-    EXPECT_STATUS(send_int(self, a->ch, 5), BELAY_OK);
-    int value;
-    EXPECT_STATUS(belay_channel_try_recv(a->ch, &value), BELAY_EAGAIN);
-    return BELAY_OK;
-}
-
-static void test_a_late_comer_does_not_overtake_a_waiting_receiver(void **state) {
-    act a = {.ch = make(4), .value = -1};
-    belay_task_handle task = spawn_outside(executor_of(state), body_recv, &a);
-    await_receivers(a.ch, 1);
-    run(executor_of(state), late_comer_body, &a);
-    (void)join_outside(task);
-    assert_int_equal(a.value, 5);
-    destroy(a.ch);
-}
-
-static tally others_turn;
-static belay_status other_body(belay_task *self, void *arg) {
-    (void)self;
-    (void)arg;
-    (void)tally_add(&others_turn);
-    return BELAY_OK;
-}
-static belay_status shares_body(belay_task *self, void *arg) {
-    belay_channel *ch = arg;
-    tally_set(&others_turn, 0);
-    belay_scope scope = belay_executor_root(belay_task_executor(self));
-    EXPECT_STATUS(belay_spawn(self, scope, other_body, NULL, NULL, NULL), BELAY_OK);
-    /* Always ready: still the other task gets its turn, though there may be one worker. */
-    for (int i = 0; i < 1000; i++) {
-        EXPECT_STATUS(send_int(self, ch, i), BELAY_OK);
-        (void)recv_int(self, ch);
-    }
-    return EXPECT(tally_read(&others_turn) == 1) ? BELAY_OK : BELAY_EINVAL;
-}
-
-static void test_operations_that_are_always_ready_share_the_worker(void **state) {
-    if (workers_of(state) != 1) {
-        return;
-    }
-    belay_channel *ch = make(1);
-    run(executor_of(state), shares_body, ch);
-    destroy(ch);
-}
-
-/* ---- overflow ----------------------------------------------------------------------------------------------------------------- */
-
-static void test_a_channel_that_fails_leaves_the_item_with_the_sender(void **state) {
-    (void)state;
-    belay_channel *ch =
-        make_with((belay_channel_options){.capacity = 1, .overflow = BELAY_OVERFLOW_FAIL});
-    assert_int_equal(send_int(NULL, ch, 1), BELAY_OK);
-    assert_int_equal(send_int(NULL, ch, 2), BELAY_EAGAIN);
-    assert_int_equal(try_recv_int(ch), 1);
-    destroy(ch);
-    assert_int_equal(tally_read(&dropped.count), 0);
-}
-
-static void test_drop_oldest_keeps_the_latest(void **state) {
-    (void)state;
-    belay_channel *ch =
-        make_with((belay_channel_options){.capacity = 3, .overflow = BELAY_OVERFLOW_DROP_OLDEST});
-    for (int i = 1; i <= 8; i++) {
-        assert_int_equal(i % 2 != 0 ? send_int(NULL, ch, i) : try_send_int(ch, i), BELAY_OK);
-    }
-    assert_int_equal(dropped.sum, 1 + 2 + 3 + 4 + 5);
-    for (int i = 6; i <= 8; i++) {
-        assert_int_equal(try_recv_int(ch), i);
-    }
-    assert_int_equal(look(ch).dropped, 5);
-    destroy(ch);
-}
-
-static void test_drop_newest_keeps_the_first(void **state) {
-    (void)state;
-    belay_channel *ch =
-        make_with((belay_channel_options){.capacity = 3, .overflow = BELAY_OVERFLOW_DROP_NEWEST});
-    for (int i = 1; i <= 5; i++) {
-        assert_int_equal(send_int(NULL, ch, i), BELAY_OK);
-    }
-    assert_int_equal(dropped.sum, 4 + 5);
-    for (int i = 1; i <= 3; i++) {
-        assert_int_equal(try_recv_int(ch), i);
-    }
-    destroy(ch);
-}
-
-static void test_a_rendezvous_that_drops_is_a_signal_for_who_listens(void **state) {
-    belay_channel *ch = make_with((belay_channel_options){.overflow = BELAY_OVERFLOW_DROP_OLDEST});
-    assert_int_equal(send_int(NULL, ch, 4), BELAY_OK);
-    assert_int_equal(dropped.sum, 4);
-    act a = {.ch = ch, .value = -1};
-    belay_task_handle task = spawn_outside(executor_of(state), body_recv, &a);
-    await_receivers(ch, 1);
-    assert_int_equal(send_int(NULL, ch, 6), BELAY_OK);
-    (void)join_outside(task);
-    assert_int_equal(a.value, 6);
-    assert_int_equal(dropped.sum, 4);
-    destroy(ch);
-}
-
-static belay_channel *reentered;
-static void drop_and_use(void *item, void *arg) {
-    drop_int(item, arg);
-    int value = 100; /* a callback: what does not wait is allowed, and no lock is held */
-    EXPECT_STATUS(belay_channel_send(NULL, reentered, &value), BELAY_ECONTEXT);
-    EXPECT(belay_channel_length(reentered) <= 1);
-    (void)belay_channel_try_recv(reentered, &value);
-}
-
-static void test_the_drop_hook_runs_under_no_lock(void **state) {
-    (void)state;
-    belay_channel_options o = {.capacity = 1,
-                               .element = sizeof(int),
-                               .overflow = BELAY_OVERFLOW_DROP_OLDEST,
-                               .drop = drop_and_use};
-    assert_int_equal(belay_channel_create(&o, &reentered), BELAY_OK);
-    assert_int_equal(try_send_int(reentered, 1), BELAY_OK);
-    assert_int_equal(try_send_int(reentered, 2), BELAY_OK);
-    assert_int_equal(belay_channel_length(reentered), 0);
-    assert_int_equal(try_send_int(reentered, 3), BELAY_OK);
-    assert_int_equal(belay_channel_close(reentered, BELAY_CLOSE_NOW), BELAY_OK);
-    destroy(reentered);
-}
-
-/* ---- closing ----------------------------------------------------------------------------------------------------------------- */
-
-static void test_a_drained_channel_gives_what_is_buffered_and_then_epipe(void **state) {
-    (void)state;
-    belay_channel *ch = make(4);
-    assert_int_equal(try_send_int(ch, 1), BELAY_OK);
-    assert_int_equal(try_send_int(ch, 2), BELAY_OK);
-    assert_int_equal(belay_channel_close(ch, BELAY_CLOSE_DRAIN), BELAY_OK);
-    assert_int_equal(belay_channel_close(ch, BELAY_CLOSE_DRAIN), BELAY_EALREADY);
-    assert_int_equal(try_send_int(ch, 3), BELAY_EPIPE);
-    assert_int_equal(send_int(NULL, ch, 3), BELAY_EPIPE);
-    assert_int_equal(recv_int(NULL, ch), 1);
-    assert_int_equal(try_recv_int(ch), 2);
-    int value = 5;
-    assert_int_equal(belay_channel_recv(NULL, ch, &value), BELAY_EPIPE);
-    assert_int_equal(belay_channel_try_recv(ch, &value), BELAY_EPIPE);
-    assert_int_equal(value, 5);
-    destroy(ch);
-    assert_int_equal(tally_read(&dropped.count), 0);
-}
-
-static void test_close_now_drops_what_is_buffered(void **state) {
-    (void)state;
-    belay_channel *ch = make(4);
-    for (int i = 1; i <= 3; i++) {
-        assert_int_equal(try_send_int(ch, i), BELAY_OK);
-    }
-    assert_int_equal(belay_channel_close(ch, BELAY_CLOSE_NOW), BELAY_OK);
-    assert_int_equal(dropped.sum, 6);
-    int value;
-    assert_int_equal(belay_channel_recv(NULL, ch, &value), BELAY_EPIPE);
-    assert_int_equal(belay_channel_close(ch, BELAY_CLOSE_DRAIN), BELAY_EALREADY);
-    assert_int_equal(belay_channel_close(ch, BELAY_CLOSE_NOW), BELAY_EALREADY);
-    destroy(ch);
-    assert_int_equal(tally_read(&dropped.count), 3);
-}
-
-static void test_a_draining_channel_may_be_closed_now(void **state) {
-    (void)state;
-    belay_channel *ch = make(4);
-    assert_int_equal(try_send_int(ch, 1), BELAY_OK);
-    assert_int_equal(belay_channel_close(ch, BELAY_CLOSE_DRAIN), BELAY_OK);
-    assert_int_equal(belay_channel_close(ch, BELAY_CLOSE_NOW), BELAY_OK);
-    assert_int_equal(dropped.sum, 1);
-    destroy(ch);
-}
-
-static void test_close_wakes_every_receiver(void **state) {
-    belay_channel *ch = make(2);
-    act a[3];
-    belay_task_handle task[2];
-    for (int i = 0; i < 3; i++) {
-        a[i] = (act){.ch = ch, .value = -1};
-    }
-    task[0] = spawn_outside(executor_of(state), body_recv, &a[0]);
-    task[1] = spawn_outside(executor_of(state), body_recv, &a[1]);
-    pthread_t thread = thread_start(thread_recv, &a[2]);
-    await_receivers(ch, 3);
-    assert_int_equal(belay_channel_close(ch, BELAY_CLOSE_DRAIN), BELAY_OK);
-    pthread_join(thread, NULL);
-    (void)join_outside(task[0]);
-    (void)join_outside(task[1]);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(a[i].status, BELAY_EPIPE);
-        assert_int_equal(a[i].value, -1);
-    }
-    destroy(ch);
-}
-
-static void close_with_senders(belay_executor *ex, belay_close_mode mode) {
-    belay_channel *ch = make(1);
-    assert_int_equal(try_send_int(ch, 50), BELAY_OK);
-    act a[3];
-    belay_task_handle task[2];
-    for (int i = 0; i < 3; i++) {
-        a[i] = (act){.ch = ch, .value = i};
-    }
-    task[0] = spawn_outside(ex, body_send, &a[0]);
-    task[1] = spawn_outside(ex, body_send, &a[1]);
-    pthread_t thread = thread_start(thread_send, &a[2]);
-    await_senders(ch, 3);
-    assert_int_equal(belay_channel_close(ch, mode), BELAY_OK);
-    pthread_join(thread, NULL);
-    (void)join_outside(task[0]);
-    (void)join_outside(task[1]);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(a[i].status, BELAY_EPIPE); /* and the items are still theirs */
-    }
-    assert_int_equal(tally_read(&dropped.count), mode == BELAY_CLOSE_NOW ? 1 : 0);
-    destroy(ch);
-    assert_int_equal(dropped.sum, 50);
-}
-
-static void test_close_and_drain_returns_the_items_of_waiting_senders(void **state) {
-    close_with_senders(executor_of(state), BELAY_CLOSE_DRAIN);
-}
-static void test_close_now_returns_the_items_of_waiting_senders(void **state) {
-    close_with_senders(executor_of(state), BELAY_CLOSE_NOW);
-}
-
-/* ---- looking ------------------------------------------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 static void test_the_counters_tell_what_is_going_on(void **state) {
     belay_channel *ch = make_with((belay_channel_options){.capacity = 2, .name = "jobs"});
@@ -662,22 +386,6 @@ int main(void) {
         BOTH(test_foreign_threads_pass_items_without_an_executor),
         BOTH(test_tasks_of_two_executors_pass_items),
         BOTH(test_a_ping_pong_across_executors_ends),
-        BOTH(test_receivers_are_served_in_the_order_of_their_coming),
-        BOTH(test_senders_are_served_in_the_order_of_their_coming),
-        BOTH(test_a_late_comer_does_not_overtake_a_waiting_sender),
-        BOTH(test_a_late_comer_does_not_overtake_a_waiting_receiver),
-        BOTH(test_operations_that_are_always_ready_share_the_worker),
-        BOTH(test_a_channel_that_fails_leaves_the_item_with_the_sender),
-        BOTH(test_drop_oldest_keeps_the_latest),
-        BOTH(test_drop_newest_keeps_the_first),
-        BOTH(test_a_rendezvous_that_drops_is_a_signal_for_who_listens),
-        BOTH(test_the_drop_hook_runs_under_no_lock),
-        BOTH(test_a_drained_channel_gives_what_is_buffered_and_then_epipe),
-        BOTH(test_close_now_drops_what_is_buffered),
-        BOTH(test_a_draining_channel_may_be_closed_now),
-        BOTH(test_close_wakes_every_receiver),
-        BOTH(test_close_and_drain_returns_the_items_of_waiting_senders),
-        BOTH(test_close_now_returns_the_items_of_waiting_senders),
         BOTH(test_the_counters_tell_what_is_going_on),
         BOTH(test_no_more_is_written_than_the_caller_has_room_for),
     };

@@ -80,6 +80,17 @@ static inline void member_run_canceled(belay_executor *ex, member *m, belay_stat
     assert_int_equal(m->status, want);
 }
 
+/* An act: one round with a mutex. */
+static inline belay_status lock_and_unlock(belay_task *self, member *m) {
+    belay_status status = m->deadline == 0 ? belay_mutex_lock(self, m->object)
+                                           : belay_mutex_lock_until(self, m->object, m->deadline);
+    if (status == BELAY_OK || status == BELAY_EOWNERDEAD) {
+        member_served(m);
+        EXPECT_STATUS(belay_mutex_unlock(self, m->object), BELAY_OK);
+    }
+    return status;
+}
+
 static inline belay_time long_from_now(void) {
     return belay_after(60 * BELAY_SECOND);
 }
