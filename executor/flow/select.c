@@ -39,12 +39,13 @@ static bool none_poll(belay_clause *c) {
 static const source none_source = {.poll = none_poll, .link = time_link, .unlink = time_unlink};
 
 static const source *source_of(const belay_clause *c) {
-    static const source *const sources[] = {
+    enum { KINDS = BELAY_CLAUSE_TOKEN + 1 }; /* one more kind does not fit in unnoticed */
+    static const source *const sources[KINDS] = {
         [BELAY_CLAUSE_NONE] = &none_source,         [BELAY_CLAUSE_TIME] = &time_source,
         [BELAY_CLAUSE_JOIN] = &join_source,         [BELAY_CLAUSE_SEND] = &channel_send_source,
         [BELAY_CLAUSE_RECV] = &channel_recv_source, [BELAY_CLAUSE_TOKEN] = &token_source,
         [BELAY_CLAUSE_EVENT] = &event_source};
-    return c->kind < sizeof sources / sizeof *sources ? sources[c->kind] : NULL;
+    return c->kind < KINDS ? sources[c->kind] : NULL;
 }
 
 /* ---- begin and end ------------------------------------------------------------------------------------------------ */

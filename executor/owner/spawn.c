@@ -61,9 +61,11 @@ static inline void fill(belay_task *t, scope *s, worker *w, const request *r) {
     store_relaxed(&t->site, r->site);
     store_relaxed(&t->name, o->name);
     store_relaxed(&t->born, born_now(w));
-    bool here = o->pin == BELAY_PIN_HERE && w != NULL; /* checked: it is not NULL then */
-    uint16_t pin = here ? (uint16_t)(w->index + 1) : (uint16_t)o->pin;
-    store_relaxed(&t->pin, pin);
+    int32_t pin = o->pin;
+    if (w != NULL && pin == BELAY_PIN_HERE) { /* checked: "here" comes from a worker only */
+        pin = (int32_t)w->index + 1;
+    }
+    store_relaxed(&t->pin, (uint16_t)pin);
 }
 
 /* Will the ending be wanted: by who has a handle, or by the scope? */

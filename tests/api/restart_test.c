@@ -34,7 +34,10 @@ static int start_anew(const family *f) {
         belay_task_retain(f->task) != BELAY_ECHILD) {
         return 1;
     }
-    if (belay_restart_in_child() != BELAY_OK || belay_restart_in_child() != BELAY_EALREADY) {
+    if (belay_restart_in_child() != BELAY_OK) {
+        return 2;
+    }
+    if (belay_restart_in_child() != BELAY_EALREADY) { /* the second time */
         return 2;
     }
     if (belay_task_retain(f->task) != BELAY_ESTALE ||

@@ -266,10 +266,10 @@ static void test_beyond_max_scopes_a_create_is_enomem_and_links_nothing(void **s
     belay_source parent = source_make(ex, NULL, 0);
     belay_token token = token_of(parent);
     belay_status status;
-    while ((status = belay_source_create(ex, &token, 1, &made[count])) == BELAY_OK &&
-           count < 4095) {
-        count++;
-    }
+    do {
+        status = belay_source_create(ex, &token, 1, &made[count]);
+        count += status == BELAY_OK;
+    } while (status == BELAY_OK && count < 4095);
     assert_int_equal(status, BELAY_ENOMEM);
     for (int i = 0; i < MANY; i++) {
         assert_int_equal(belay_source_create(ex, &token, 1, &made[count]), BELAY_ENOMEM);
