@@ -33,20 +33,11 @@ static void write_line(const char *text, void *arg) {
     fprintf(arg, "%s\n", text);
 }
 
-/* The page's place, from this file's. */
-static FILE *page_open(void) {
-    char path[4096];
-    const char *name = strrchr(__FILE__, '/');
-    int length = name != NULL ? (int)(name - __FILE__) : 1;
-    snprintf(path, sizeof path, "%.*s/../../docs/tuning.md", length, name != NULL ? __FILE__ : ".");
-    return fopen(path, "r");
-}
-
 static void test_page_is_current(void **state) {
     (void)state;
     size_t length = 0;
     options_document(append_line, &length);
-    FILE *page = page_open();
+    FILE *page = fopen(TUNING_PAGE, "r"); /* its place: tests/CMakeLists.txt */
     if (page != NULL) {
         found[fread(found, 1, sizeof found - 1, page)] = '\0';
         fclose(page);
