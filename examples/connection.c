@@ -1,8 +1,8 @@
 /* A pattern: an object with background tasks, which dies when its last user lets go.
  *
  * A connection has a heartbeat that runs for as long as somebody uses the connection. Users hold references; the
- * heartbeat holds none, so it cannot keep the connection alive. When the last user lets go, whoever that is, the heartbeat is
- * cancelled, and when it has ended, the connection is freed. Nobody waits for that, unless he wants to. */
+ * heartbeat holds none, so it cannot keep the connection alive. When the last user lets go, whoever that is, the
+ * heartbeat is cancelled, and when it has ended, the connection is freed. Nobody waits for that, unless he wants to. */
 #include <belay/belay.h>
 
 #include <stdio.h>
@@ -13,7 +13,8 @@ typedef struct connection {
     unsigned beats; /* the heartbeat's */
 } connection;
 
-/* Ends by being cancelled. It says goodbye in a deferred call: the connection is still there, and a little time to wait. */
+/* Ends by being cancelled. It says goodbye in a deferred call: the connection is still there, and a little time to
+ * wait. */
 static belay_status say_goodbye(belay_task *self, void *arg) {
     (void)arg;
     belay_status status = belay_sleep_until(self, belay_after(BELAY_MILLISECOND));

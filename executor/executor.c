@@ -1,8 +1,8 @@
 /* Puts the floors together: create, run, shutdown, destroy.
  *
  * Creating goes floor by floor; a failure takes down what stands, in the reverse order, with the same function that
- * destroys a whole executor. Destroy first shuts down (shutdown.c), then makes the executor refuse guests, then stops the
- * workers, then frees. */
+ * destroys a whole executor. Destroy first shuts down (shutdown.c), then makes the executor refuse guests, then stops
+ * the workers, then frees. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "owner/forks.h"
 #include "owner/scope.h"
 
-/* ---- the driver: timers and descriptors as the scheduler sees them --------------------------------------------------- */
+/* ---- the driver: timers and descriptors as the scheduler sees them ----------------------------------------------- */
 
 static bool poll_timers(worker *w) {
     if (wheel_next(w->wheel) == PORT_NEVER) {
@@ -86,7 +86,7 @@ void upcall_stalled(worker *w, int64_t held) {
                 (long long)(held / 1000000));
 }
 
-/* ---- worker threads --------------------------------------------------------------------------------------------------- */
+/* ---- worker threads ---------------------------------------------------------------------------------------------- */
 
 /* A body has called pthread_exit: its worker, and whatever else is on it, would be lost. */
 static void worker_left(void *arg) {
@@ -95,8 +95,8 @@ static void worker_left(void *arg) {
               "has ended its worker thread (pthread_exit)"); /* relaxed: own word */
 }
 
-/* An exception is about to leave the running task's body. The exception's runtime ends the process next, and says what was
- * thrown. */
+/* An exception is about to leave the running task's body. The exception's runtime ends the process next, and says what
+ * was thrown. */
 static void body_threw(void) {
     const worker *w = worker_current();
     const belay_task *t = w != NULL ? load_relaxed(&w->task) : NULL; /* relaxed, all: own words */
@@ -133,7 +133,7 @@ static belay_status start_worker(belay_executor *ex, worker *w) {
     return port_thread_start(&w->thread, worker_main, w, name) ? BELAY_OK : BELAY_EAGAIN;
 }
 
-/* ---- building and taking down -------------------------------------------------------------------------------------------- */
+/* ---- building and taking down ------------------------------------------------------------------------------------ */
 
 static void free_wheels(belay_executor *ex) {
     for (uint32_t i = 0; i < ex->sched.count; i++) {
@@ -253,7 +253,8 @@ static bool make_floors(belay_executor *ex) {
     return ex->root != NULL;
 }
 
-/* Everything behind the options starts as zero; the fence lets no delayed store of ours come after (simulated build). */
+/* Everything behind the options starts as zero; the fence lets no delayed store of ours come after (simulated
+ * build). */
 static void clear(belay_executor *ex, const options *o) {
     port_fence_heavy(true);
     memset((char *)ex + offsetof(belay_executor, opt), 0,
@@ -308,7 +309,7 @@ belay_status belay_executor_create(const belay_config *config, belay_executor **
     return BELAY_OK;
 }
 
-/* ---- running and ending ------------------------------------------------------------------------------------------------------ */
+/* ---- running and ending ------------------------------------------------------------------------------------------ */
 
 belay_scope belay_executor_root(const belay_executor *ex) {
     if (ex == NULL) {
@@ -383,7 +384,7 @@ size_t belay_executor_trim(belay_executor *ex) {
     return bytes;
 }
 
-/* ---- time ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- time -------------------------------------------------------------------------------------------------------- */
 
 belay_time belay_now(void) {
     return port_clock_now();

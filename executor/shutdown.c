@@ -1,9 +1,9 @@
 /* Shutdown: the drain of the root scope, in phases: seal, wait for the grace to pass, cancel, wait for the deadline.
  *
- * The root counts its tasks and the scopes that were opened in it from outside. One of those that nobody ever closes would
- * keep the root for ever, and there would be no task to name. So while it waits, shutdown looks now and then; when at two
- * looks in a row nothing held the root but such scopes, all of them empty, it closes them in their openers' place and says
- * so in the log. Within the grace it only says so: its openers may still use them. */
+ * The root counts its tasks and the scopes that were opened in it from outside. One of those that nobody ever closes
+ * would keep the root for ever, and there would be no task to name. So while it waits, shutdown looks now and then;
+ * when at two looks in a row nothing held the root but such scopes, all of them empty, it closes them in their openers'
+ * place and says so in the log. Within the grace it only says so: its openers may still use them. */
 #include <belay/observe.h>
 
 #include "owner/scope.h"

@@ -1,11 +1,12 @@
 /* Callbacks on cancel: exactly once or not at all, and not any more when the removal has returned.
  *
- * Each round makes a source with a few callbacks. A canceller (a task or the driver) cancels, softly first or not; others, tasks and the driver,
- * remove, forget or register meanwhile, and scopes follow the source and close. Each callback counts on entry and on
- * exit; whoever has removed one by waiting frees what it uses at once.
+ * Each round makes a source with a few callbacks. A canceller (a task or the driver) cancels, softly first or not;
+ * others, tasks and the driver, remove, forget or register meanwhile, and scopes follow the source and close. Each
+ * callback counts on entry and on exit; whoever has removed one by waiting frees what it uses at once.
  *
- * Would catch: a callback that is called twice, or not though the registration was accepted before the cancel; a removal that
- * returns while the callback runs; a drop hook that is forgotten; a link that outlives the scope that followed. */
+ * Would catch: a callback that is called twice, or not though the registration was accepted before the cancel; a
+ * removal that returns while the callback runs; a drop hook that is forgotten; a link that outlives the scope that
+ * followed. */
 #include "common/stress.h"
 
 #include <stdlib.h>

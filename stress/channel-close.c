@@ -1,12 +1,13 @@
 /* Closing a channel against senders and receivers: every item is accounted for, and everybody comes back.
  *
- * Tasks and a foreign thread send numbered items through a channel of random capacity and policy, others receive, with and
- * without deadlines; some are cancelled; at a random moment the channel is closed, in either mode. Each item has a mark that is
- * counted up by whoever gets it: a receiver, the drop hook, or its sender when it was refused. Every third channel is in
- * acknowledged mode, with consumers that return items now and then.
+ * Tasks and a foreign thread send numbered items through a channel of random capacity and policy, others receive, with
+ * and without deadlines; some are cancelled; at a random moment the channel is closed, in either mode. Each item has a
+ * mark that is counted up by whoever gets it: a receiver, the drop hook, or its sender when it was refused. Every third
+ * channel is in acknowledged mode, with consumers that return items now and then.
  *
- * Would catch: an item lost or had twice in a race of hand-over, cancel, deadline and close; a waiter that close leaves behind;
- * an item out of its sender's order; a lease that ends twice; a channel that can be destroyed while somebody is in it. */
+ * Would catch: an item lost or had twice in a race of hand-over, cancel, deadline and close; a waiter that close leaves
+ * behind; an item out of its sender's order; a lease that ends twice; a channel that can be destroyed while somebody is
+ * in it. */
 #include "common/stress.h"
 
 enum { SENDERS = 3, RECEIVERS = 3, ITEMS = 40, PERIOD = 60000 };

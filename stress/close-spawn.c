@@ -7,7 +7,8 @@
  *
  * Would catch: a close that returns while a task lives; a biased count that loses or gains one when the bias is
  * taken off against the home worker; the last completer touching a scope that its closer has freed; a watcher
- * that is never woken, or for a moment before its call; an outsider accepted after the close; a refused spawn that keeps the argument. */
+ * that is never woken, or for a moment before its call; an outsider accepted after the close; a refused spawn that
+ * keeps the argument. */
 #include "common/stress.h"
 
 enum { MEMBERS = 6, OUTSIDERS = 2, TRIES = 30 };
@@ -99,8 +100,8 @@ static belay_status outsider(belay_task *self, void *arg) {
             wait_for_own(self, g, belay_after(stress_below(&rng, 20000)));
         }
         if (stress_chance(&rng, 30)) {
-            uint64_t
-                count; /* holds the scope for a moment: what brings the count to zero may be this */
+            /* Holds the scope for a moment: what brings the count to zero may be this. */
+            uint64_t count;
             stress_either(belay_scope_count(g->scope, &count), BELAY_OK, BELAY_ESTALE,
                           "scope_count");
         }

@@ -1,14 +1,14 @@
 /* Readiness against cancel against deadline against close, on numbers that are used again and again.
  *
- * Several tasks wait for their ends of a few socket pairs, with and without deadlines, while the driver writes, reads, cancels
- * some of them, and replaces pairs: it hangs up, waits until nobody uses the pair, closes it, and opens another, which gets
- * the same numbers, of which some are still armed from waits that timed out or were cancelled. At the end everybody waits
- * once more for what will never be ready, and the driver closes under them. Tasks compute now and then, so that the worker
- * in the poller changes.
+ * Several tasks wait for their ends of a few socket pairs, with and without deadlines, while the driver writes, reads,
+ * cancels some of them, and replaces pairs: it hangs up, waits until nobody uses the pair, closes it, and opens
+ * another, which gets the same numbers, of which some are still armed from waits that timed out or were cancelled. At
+ * the end everybody waits once more for what will never be ready, and the driver closes under them. Tasks compute now
+ * and then, so that the worker in the poller changes.
  *
- * Would catch: a wake that is lost (a hang: each pair is hung up or closed in the end); a wake without readiness, before
- * its deadline, or from the former file of a number (in the last wait everybody must hear of the close); a refusal without a
- * cancel; a waiter's node used after it has left. */
+ * Would catch: a wake that is lost (a hang: each pair is hung up or closed in the end); a wake without readiness,
+ * before its deadline, or from the former file of a number (in the last wait everybody must hear of the close); a
+ * refusal without a cancel; a waiter's node used after it has left. */
 #include "common/stress.h"
 
 #include <sched.h>

@@ -1,13 +1,13 @@
 /* Mutex and semaphore: the hand-off against cancel, deadline and death.
  *
- * A crowd of tasks and a foreign thread take a mutex and permits of a semaphore, keep them for a moment, sometimes across a
- * yield, and give them back. Some have deadlines around the time of the hand-off, some are cancelled, some end with the mutex
- * held. A plain word under the mutex counts; at the end it must agree with what everybody says to have counted, all permits
- * must be there, and both objects must be free.
+ * A crowd of tasks and a foreign thread take a mutex and permits of a semaphore, keep them for a moment, sometimes
+ * across a yield, and give them back. Some have deadlines around the time of the hand-off, some are cancelled, some end
+ * with the mutex held. A plain word under the mutex counts; at the end it must agree with what everybody says to have
+ * counted, all permits must be there, and both objects must be free.
  *
- * Would catch: two owners at once; a mutex handed to a waiter that was cancelled, and lost; a permit lost with a cancelled or
- * late waiter, or made; a small request left asleep behind a cancelled large one; a death not told, or told twice; a
- * waiter that starves (the watchdog). */
+ * Would catch: two owners at once; a mutex handed to a waiter that was cancelled, and lost; a permit lost with a
+ * cancelled or late waiter, or made; a small request left asleep behind a cancelled large one; a death not told, or
+ * told twice; a waiter that starves (the watchdog). */
 #include "common/stress.h"
 
 enum { TAKERS = 8, ROUNDS = 40, PERIOD = 20000, PERMITS = 3 };

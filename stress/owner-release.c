@@ -1,7 +1,7 @@
 /* Owners: the last reference and the last task, in any order and from anywhere, end in one call of the drained hook.
  *
- * Each round makes an owner with tasks that sleep, spawn more, or end; some hold references of their own. Tasks, the driver and a weak
- * holder release and retain meanwhile, and some wait for the end. The object is freed in the hook.
+ * Each round makes an owner with tasks that sleep, spawn more, or end; some hold references of their own. Tasks, the
+ * driver and a weak holder release and retain meanwhile, and some wait for the end. The object is freed in the hook.
  *
  * Would catch: a hook called twice, never, or before a task has ended; a retain that succeeds after the last release; a
  * waiter that is not woken, or is woken by another owner in the slot. */

@@ -1,12 +1,13 @@
 /* Select: exactly one clause takes effect, whatever happens at the same time.
  *
- * Tasks and a foreign thread select at random over three channels: each call has a few clauses, in a random order, that send to
- * or receive from them (the same channel may be in it several times, in both directions), sometimes a time or the end of a
- * task. Partners are other such selects and plain calls. Some tasks are cancelled. At the end the channels are drained.
+ * Tasks and a foreign thread select at random over three channels: each call has a few clauses, in a random order, that
+ * send to or receive from them (the same channel may be in it several times, in both directions), sometimes a time or
+ * the end of a task. Partners are other such selects and plain calls. Some tasks are cancelled. At the end the channels
+ * are drained.
  *
- * Would catch: an item that is taken though its clause lost; two clauses of one call that both take effect; an item lost
- * between two selects that serve each other; a select that meets itself; a deadlock or a livelock of selects that wait for each
- * other; a waiter left linked in a channel. */
+ * Would catch: an item that is taken though its clause lost; two clauses of one call that both take effect; an item
+ * lost between two selects that serve each other; a select that meets itself; a deadlock or a livelock of selects that
+ * wait for each other; a waiter left linked in a channel. */
 #include "common/stress.h"
 
 enum { CHANNELS = 3, PLAYERS = 5, CLAUSES = 5, CALLS = 60 };

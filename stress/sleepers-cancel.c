@@ -4,9 +4,9 @@
  * is split), sleep without end or briefly, wait for one another, and defer their starts, while the scope, and some of
  * them one by one, are cancelled. A part of the tasks goes on waiting in spite of it.
  *
- * Would catch: a task that is linked behind the canceller's back and sleeps on (a hang); one that is woken twice, by its
- * timer and the cancel; a list torn by widening; a told task that is told again, or whose second wait is not refused; an
- * unlink against the walk. */
+ * Would catch: a task that is linked behind the canceller's back and sleeps on (a hang); one that is woken twice, by
+ * its timer and the cancel; a list torn by widening; a told task that is told again, or whose second wait is not
+ * refused; an unlink against the walk. */
 #include "common/stress.h"
 
 #include <stdlib.h>

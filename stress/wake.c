@@ -3,14 +3,15 @@
  * Every round hands over one piece of work at a time, so that the workers park, or are about to, before
  * each: a foreign thread spawns and joins; a task spawns and joins; two tasks of two drivers meet in a
  * scope; and, where there are more workers, a task spawns and then holds its worker without a yield point until
- * another worker has run its child, and as many tasks as there are workers wait for one another like that. No timer is armed and no watchdog configured: with one
- * worker nothing looks a second time, and then one driver plays alone, so that nobody else's push makes good a
- * wakeup that was lost. (With several workers the monitor does, after some milliseconds; there the simulator's
- * scenarios are the stricter test.)
+ * another worker has run its child, and as many tasks as there are workers wait for one another like that. No timer is
+ * armed and no watchdog configured: with one worker nothing looks a second time, and then one driver plays alone, so
+ * that nobody else's push makes good a wakeup that was lost. (With several workers the monitor does, after some
+ * milliseconds; there the simulator's scenarios are the stricter test.)
  *
  * Would catch: a wakeup lost between an injected push and a parking worker's last look, or between the end of a task
  * and a foreign thread that joins; a worker that is counted as searching and is not; work that only a parked worker
- * could take and that neither its owner nor the monitor tells it of. Each shows as a hang, which the watchdog reports. */
+ * could take and that neither its owner nor the monitor tells it of. Each shows as a hang, which the watchdog
+ * reports. */
 #include "common/stress.h"
 
 #include <sched.h>
@@ -103,7 +104,8 @@ static belay_status close_over_one(belay_task *self, void *arg) {
     return BELAY_OK;
 }
 
-/* Rounds alone with one worker, without a wait of a task, which would start the monitor. The others only wait for the end: their rounds would count as progress. */
+/* Rounds alone with one worker, without a wait of a task, which would start the monitor. The others only wait for the
+ * end: their rounds would count as progress. */
 static void wait_for_end(void) {
     while (!stress_over()) {
         struct timespec pause = {.tv_nsec = 20000000};

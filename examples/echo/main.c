@@ -1,8 +1,8 @@
 /* echo serve [--port N] [--idle MS] [--grace MS]
  * echo load --port N [--connections N] [--messages N] [--hold]
  *
- * The server says its port on standard output, serves until SIGTERM or SIGINT, and reports. Both use 127.0.0.1 only. Exit
- * status: 0 all well, 1 something went wrong, 2 usage. */
+ * The server says its port on standard output, serves until SIGTERM or SIGINT, and reports. Both use 127.0.0.1 only.
+ * Exit status: 0 all well, 1 something went wrong, 2 usage. */
 #include "echo.h"
 
 #include <signal.h>

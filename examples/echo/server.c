@@ -1,5 +1,5 @@
-/* The server: one task accepts, one task a connection. A connection lives in a scope of its own, whose deadline is the idle
- * timeout: traffic moves it forward.
+/* The server: one task accepts, one task a connection. A connection lives in a scope of its own, whose deadline is the
+ * idle timeout: traffic moves it forward.
  *
  * The end, after a signal: first nobody is accepted any more; then connections have a time of grace; then they are
  * cancelled. Each step is the close of a scope, so at the end nothing is left. */
@@ -126,7 +126,7 @@ static belay_status accept_all(belay_task *self, void *arg) {
     }
 }
 
-/* ---- the life of the server ---------------------------------------------------------------------------------------- */
+/* ---- the life of the server -------------------------------------------------------------------------------------- */
 
 static int listen_here(int port) {
     struct sockaddr_in here = {.sin_family = AF_INET,

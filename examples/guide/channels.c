@@ -85,8 +85,8 @@ static void await_consumers(belay_task *self, belay_channel *jobs, uint64_t n) {
     }
 }
 
-/* We hold one item for as long as the others work, so the channel is not at its end before; and there is always a consumer, us or
- * another, so the producer goes on. */
+/* We hold one item for as long as the others work, so the channel is not at its end before; and there is always a
+ * consumer, us or another, so the producer goes on. */
 static void check_lease(belay_task *self) {
     belay_channel_options options = job_queue;
     options.flags = BELAY_CHANNEL_ACKNOWLEDGED;

@@ -1,5 +1,6 @@
-/* The recipes of docs/structured-concurrency.md, as a program. What stands between "guide:" and "end" is shown on the page,
- * letter for letter (tests/docs/guide_test.sh sees to that); beside it stands what proves that it does what the page says. */
+/* The recipes of docs/structured-concurrency.md, as a program. What stands between "guide:" and "end" is shown on the
+ * page, letter for letter (tests/docs/guide_test.sh sees to that); beside it stands what proves that it does what the
+ * page says. */
 #ifndef GUIDE_H
 #define GUIDE_H
 

@@ -1,8 +1,8 @@
-/* A lock for the shortest sections, which costs one locked instruction where base/lock.h costs two: it is released by a plain
- * store. So nobody is woken: who finds it held spins, then gives way, then naps.
+/* A lock for the shortest sections, which costs one locked instruction where base/lock.h costs two: it is released by a
+ * plain store. So nobody is woken: who finds it held spins, then gives way, then naps.
  *
- * For sections of a few dozen instructions that are entered in pairs on a hot path. Not recursive, not fair. No user code ever
- * runs under one, and nothing that waits. */
+ * For sections of a few dozen instructions that are entered in pairs on a hot path. Not recursive, not fair. No user
+ * code ever runs under one, and nothing that waits. */
 #ifndef BELAY_BASE_SPIN_H
 #define BELAY_BASE_SPIN_H
 

@@ -123,7 +123,7 @@ static fd_node *node_of(list *link) {
     return list_entry(link, fd_node, link);
 }
 
-/* ---- waking and arming; under the slot's lock --------------------------------------------------------------------- */
+/* ---- waking and arming; under the slot's lock -------------------------------------------------------------------- */
 
 static void wake(fd_node *n, uint32_t ready) {
     list_remove(&n->link);
@@ -137,8 +137,8 @@ static void wake_all(fd_slot *s, uint32_t ready) {
     }
 }
 
-/* A hang-up or an error is told to everybody it reaches, but wakes only who cannot go on waiting: the port has set READ and
- * WRITE for these. Returns the interest of those who remain. */
+/* A hang-up or an error is told to everybody it reaches, but wakes only who cannot go on waiting: the port has set READ
+ * and WRITE for these. Returns the interest of those who remain. */
 static uint32_t wake_ready(fd_slot *s, uint32_t ready) {
     uint32_t remaining = 0;
     for (list *link = s->waiters.next; link != &s->waiters;) {
@@ -180,7 +180,7 @@ static void disown(fd_table *t, fd_slot *s, int fd, uint32_t interest) {
     }
 }
 
-/* ---- linking -------------------------------------------------------------------------------------------------------- */
+/* ---- linking ----------------------------------------------------------------------------------------------------- */
 
 static fd_linked link_to(fd_table *t, fd_slot *s, fd_node *n) {
     uint32_t before = list_empty(&s->waiters) ? 0 : interest_of(s);
@@ -230,7 +230,7 @@ void fd_unlink(fd_table *t, fd_node *n) {
     fetch_sub_relaxed(&t->linked, 1u); /* relaxed: at worst somebody polls in vain */
 }
 
-/* ---- delivering -------------------------------------------------------------------------------------------------------- */
+/* ---- delivering -------------------------------------------------------------------------------------------------- */
 
 void fd_deliver(fd_table *t, const port_event *e) {
     if (e->key == PORT_POLLER_WOKEN) {
@@ -251,7 +251,7 @@ void fd_deliver(fd_table *t, const port_event *e) {
     lock_release(l);
 }
 
-/* ---- closing ------------------------------------------------------------------------------------------------------------ */
+/* ---- closing ----------------------------------------------------------------------------------------------------- */
 
 /* Keeps everybody from linking to the number until `unfreeze`. */
 static void freeze(fd_table *t, int fd) {

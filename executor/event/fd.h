@@ -1,8 +1,8 @@
 /* Readiness of file descriptors, of one executor. docs/protocols/fd.md holds the states and the arguments.
  *
- * A table by descriptor number says who waits for what; the port's poller says what is ready. Both are made when the first
- * waiter links, so that an executor that never waits for a descriptor has neither. This floor knows no tasks: waking is the
- * node's function. */
+ * A table by descriptor number says who waits for what; the port's poller says what is ready. Both are made when the
+ * first waiter links, so that an executor that never waits for a descriptor has neither. This floor knows no tasks:
+ * waking is the node's function. */
 #ifndef BELAY_EVENT_FD_H
 #define BELAY_EVENT_FD_H
 
@@ -20,8 +20,8 @@ typedef struct fd_node {
     void (*wake)(
         struct fd_node *
             n); /* called once at most, under the slot's lock, when `ready` is set and the node is out */
-    uint32_t
-        ready; /* under the slot's lock: PORT_FD_...; PORT_FD_BAD: closed, or another file by now */
+    /* Under the slot's lock: PORT_FD_...; PORT_FD_BAD: closed, or another file by now. */
+    uint32_t ready;
 } fd_node;
 
 typedef struct fd_slot {

@@ -3,8 +3,8 @@
  * While some worker runs it wakes every few milliseconds: it fires timers that are overdue because every worker
  * computes, reports tasks that hold a worker for too long without a yield point, wakes a parked worker for work that
  * nobody looks after, and fetches what descriptors report when no worker does; and it does what can be done later
- * (upcall_tend). When all workers are parked, and nothing is left to do later, it sleeps without a limit: an idle executor
- * uses no CPU. */
+ * (upcall_tend). When all workers are parked, and nothing is left to do later, it sleeps without a limit: an idle
+ * executor uses no CPU. */
 #ifndef BELAY_EVENT_MONITOR_H
 #define BELAY_EVENT_MONITOR_H
 
@@ -22,8 +22,8 @@ typedef struct monitor {
     fd_table *fds;       /* constant */
     int64_t stall;       /* nanoseconds; 0: off */
     int64_t idle_report; /* nanoseconds; 0: off; constant since before the first worker runs */
-    int64_t
-        idle_until; /* the monitor's: asleep, when it looks whether the executor is stuck; PORT_NEVER: it has */
+    /* The monitor's: asleep, when it looks whether the executor is stuck; PORT_NEVER: it has. */
+    int64_t idle_until;
     const allocator *alloc;
     monitor_watch *watch;    /* the monitor's, one per worker; NULL: no watchdog */
     ATOMIC(uint32_t) word;   /* monitor.c */
@@ -42,8 +42,9 @@ void monitor_fini(monitor *m);
 /* A worker is busy: see to it that the monitor is awake, and started if it is wanted. Any thread. */
 void monitor_busy(monitor *m);
 
-/* Upcalls: something that has to be looked after from time to time: does a bit of it, and says when it wants to be called
- * again (PORT_NEVER: when monitor_busy was called). And: is there something again? Read after the monitor's word. */
+/* Upcalls: something that has to be looked after from time to time: does a bit of it, and says when it wants to be
+ * called again (PORT_NEVER: when monitor_busy was called). And: is there something again? Read after the monitor's
+ * word. */
 int64_t upcall_tend(sched *s, int64_t now);
 bool upcall_untended(const sched *s);
 

@@ -1,8 +1,8 @@
 /* See event/pool.h.
  *
  * No job is forgotten: a job is queued under the lock, and in the same section an idle thread is taken off its list and
- * called, or a thread is started. If neither can be had, other threads live, and none of them is idle: each looks at the
- * queue, under the lock, before it becomes idle or ends. If none lives either, the job is refused. */
+ * called, or a thread is started. If neither can be had, other threads live, and none of them is idle: each looks at
+ * the queue, under the lock, before it becomes idle or ends. If none lives either, the job is refused. */
 #include "event/pool.h"
 
 #include <stdio.h>
@@ -80,7 +80,7 @@ static void thread_main(void *arg) {
     port_thread_guard(NULL, NULL);
 }
 
-/* ---- starting and calling ----------------------------------------------------------------------------------------- */
+/* ---- starting and calling ---------------------------------------------------------------------------------------- */
 
 static void call(pool_thread *t) {
     list_remove(&t->link);
@@ -103,7 +103,8 @@ static bool make_threads(thread_pool *p) {
     return p->threads != NULL;
 }
 
-/* There is one: fewer than `most` live. A place whose thread has ended is taken before an unused one, so that its thread is joined. */
+/* There is one: fewer than `most` live. A place whose thread has ended is taken before an unused one, so that its
+ * thread is joined. */
 static pool_thread *free_place(thread_pool *p) {
     pool_thread *found = NULL;
     for (uint32_t i = 0; i < p->most; i++) {
@@ -126,7 +127,8 @@ static void refuse_all(thread_pool *p) {
     }
 }
 
-/* Under the lock throughout: the thread's first act is to take it, so that it cannot end before its place is written. */
+/* Under the lock throughout: the thread's first act is to take it, so that it cannot end before its place is
+ * written. */
 static void start_thread(thread_pool *p) {
     pool_thread *t = free_place(p);
     CHECK(t != NULL);

@@ -27,8 +27,8 @@ typedef struct pool_job {
             *job); /* constant; under the pool's lock, in state DONE or REFUSED: the last access */
 } pool_job;
 
-/* A thread's place. UNUSED -> LIVE by who starts it; LIVE -> ENDED by the thread, its last act; ENDED -> UNUSED by who has
- * joined it. Under the pool's lock. */
+/* A thread's place. UNUSED -> LIVE by who starts it; LIVE -> ENDED by the thread, its last act; ENDED -> UNUSED by who
+ * has joined it. Under the pool's lock. */
 typedef enum pool_place { POOL_UNUSED, POOL_LIVE, POOL_ENDED } pool_place;
 
 typedef struct pool_thread {
@@ -55,8 +55,8 @@ void pool_init(thread_pool *p, uint32_t most, const allocator *alloc, const char
 /* No job is left. Ends the threads and joins them. */
 void pool_fini(thread_pool *p);
 
-/* Under the pool's lock: queues the job, and sees that a thread will take it. The job's state is QUEUED or REFUSED then.
- * False: no memory; nothing was queued. */
+/* Under the pool's lock: queues the job, and sees that a thread will take it. The job's state is QUEUED or REFUSED
+ * then. False: no memory; nothing was queued. */
 bool pool_submit(thread_pool *p, pool_job *job);
 /* Under the pool's lock. True: the job had not been started, and will not be. */
 bool pool_take_back(pool_job *job);

@@ -54,8 +54,8 @@ static void unplace(wheel *w, timer *t) {
     }
 }
 
-/* A slot above the lowest level that contains the present was moved down only in part: what is left in it may be earlier
- * than what lies below, so it comes first. */
+/* A slot above the lowest level that contains the present was moved down only in part: what is left in it may be
+ * earlier than what lies below, so it comes first. */
 static bool unfinished_slot(const wheel *w, unsigned *level, unsigned *slot) {
     for (unsigned i = 1; i < WHEEL_LEVELS; i++) {
         unsigned digit = digit_of(w->now, i);

@@ -1,16 +1,17 @@
 /* Timers: a hierarchical wheel per worker.
  *
- * Nine levels of 64 slots (every time fits), a tick of 16.384 microseconds, deadlines rounded up, so a timer never fires early. Arming
- * and disarming are O(1); finding the next is two bit scans. A timer sits at the level of the highest 6-bit digit in
- * which its tick differs from the wheel's; everything at a lower level is therefore earlier.
+ * Nine levels of 64 slots (every time fits), a tick of 16.384 microseconds, deadlines rounded up, so a timer never
+ * fires early. Arming and disarming are O(1); finding the next is two bit scans. A timer sits at the level of the
+ * highest 6-bit digit in which its tick differs from the wheel's; everything at a lower level is therefore earlier.
  * G. Varghese, A. Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987.
  *
- * A wheel has a lock. A worker arms on its own wheel; any thread may disarm or, from outside, arm on any wheel. A timer's
- * memory is its owner's: it must stay until the timer was disarmed, or its `fire` has run.
+ * A wheel has a lock. A worker arms on its own wheel; any thread may disarm or, from outside, arm on any wheel. A
+ * timer's memory is its owner's: it must stay until the timer was disarmed, or its `fire` has run.
  *
  * fire runs under the wheel's lock and may only claim what the timer stands for: it returns a runnable to be queued
  * (or NULL), and after it the wheel does not touch the timer again, unless it put it, a late_timer, first into
- * due->later: then `after` is called with the timer outside the lock, and the owner must keep it alive by other means. */
+ * due->later: then `after` is called with the timer outside the lock, and the owner must keep it alive by other
+ * means. */
 #ifndef BELAY_EVENT_WHEEL_H
 #define BELAY_EVENT_WHEEL_H
 

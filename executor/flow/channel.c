@@ -1,7 +1,7 @@
 /* A channel's life and its state. What waits: flow/send.c and flow/recv.c; acknowledged mode: flow/lease.c. */
 #include "flow/channel_core.h"
 
-/* ---- memory --------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 /* The ring, and in acknowledged mode the slots and their numbers, follow the struct. */
 enum { ALIGN = 64 };
@@ -78,7 +78,7 @@ belay_status belay_channel_create(const belay_channel_options *o, belay_channel 
     return *out != NULL ? BELAY_OK : BELAY_ENOMEM;
 }
 
-/* ---- dropping ---------------------------------------------------------------------------------------------------------- */
+/* ---- dropping ---------------------------------------------------------------------------------------------------- */
 
 void channel_call_drop(belay_item_drop *drop, void *item, void *arg) {
     if (drop != NULL) {
@@ -88,7 +88,8 @@ void channel_call_drop(belay_item_drop *drop, void *item, void *arg) {
     }
 }
 
-/* Items that were taken out of the queue but still lie in the ring: nobody writes there any more, for the channel is closed. */
+/* Items that were taken out of the queue but still lie in the ring: nobody writes there any more, for the channel is
+ * closed. */
 typedef struct remains {
     uint32_t head;
     uint32_t count;
@@ -131,7 +132,7 @@ void channel_drop_one(belay_channel *ch, const void *item) {
     channel_call_drop(drop, dropped, arg);
 }
 
-/* ---- put and get ----------------------------------------------------------------------------------------------------------- */
+/* ---- put and get ------------------------------------------------------------------------------------------------- */
 
 static void push(belay_channel *ch, const void *item) {
     item_copy(item_at(ch, ring_place(ch, ch->count)), item, ch->element);
@@ -187,7 +188,7 @@ belay_status channel_get(belay_channel *ch, void *item, belay_lease *lease, woke
     return BELAY_OK;
 }
 
-/* ---- closing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- closing ----------------------------------------------------------------------------------------------------- */
 
 void channel_end_waits(belay_channel *ch, list *waiters, belay_status status) {
     woken k = {.count = 0};
@@ -267,7 +268,7 @@ belay_status belay_channel_destroy(belay_channel *channel) {
     return BELAY_OK;
 }
 
-/* ---- looking --------------------------------------------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t live_in(const list *waiters) {
     uint64_t n = 0;

@@ -25,9 +25,9 @@ typedef struct offer {
     belay_lease *lease;         /* a receiver's, in acknowledged mode */
     belay_task_handle consumer; /* with a lease: who asks for it */
     belay_status status;        /* written by the claimer */
-    bool
-        handed; /* written by the claimer if it holds the parked waiter: then it is through with the channel, and the
-                           waiter need not pass the lock */
+    /* Written by the claimer if it holds the parked waiter: then it is through with the channel, and the waiter need
+     * not pass the lock. */
+    bool handed;
 } offer;
 
 typedef enum slot_state { SLOT_UNUSED = 0, SLOT_QUEUED, SLOT_LEASED } slot_state;
@@ -52,11 +52,11 @@ struct belay_channel {
     uint8_t overflow;  /* constant */
     list senders;
     list receivers;
-    list
-        leaving; /* who use the channel and do not wait: their waits have ended, and they must pass the lock; or they drop */
+    /* Who use the channel and do not wait: their waits have ended and they must pass the lock, or they drop. */
+    list leaving;
     list joiners; /* who wait for `held` to be 0 */
-    unsigned char
-        *items; /* constant: `capacity` of them; a ring, or in acknowledged mode the slots' */
+    /* Constant: `capacity` of them; a ring, or in acknowledged mode the slots'. */
+    unsigned char *items;
     lease_slot *slots; /* constant; NULL: not in acknowledged mode */
     uint32_t *ring;    /* constant: numbers of queued slots */
     uint32_t *unused;  /* constant: a stack of `capacity - held` unused slots */
@@ -71,8 +71,8 @@ struct belay_channel {
     size_t bytes;
 };
 
-/* Parked waiters that were claimed, to be made runnable after the lock was released. No operation serves more: each wakes at
- * most a sender and a receiver. */
+/* Parked waiters that were claimed, to be made runnable after the lock was released. No operation serves more: each
+ * wakes at most a sender and a receiver. */
 typedef struct woken {
     arm *arms[2];
     uint32_t count;
@@ -111,8 +111,9 @@ static inline uint32_t ring_place(const belay_channel *ch, uint32_t distance) {
     return place < ch->capacity ? place : place - ch->capacity;
 }
 
-/* Takes the first waiter whose wait can be claimed out of the list, claimed. NULL: there is none. The caller has to serve it
- * before it releases the lock. A waiter that is not parked passes the lock before it goes on, so it may be woken first. */
+/* Takes the first waiter whose wait can be claimed out of the list, claimed. NULL: there is none. The caller has to
+ * serve it before it releases the lock. A waiter that is not parked passes the lock before it goes on, so it may be
+ * woken first. */
 static inline offer *claim_first(belay_channel *ch, list *waiters, woken *k) {
     while (!list_empty(waiters)) {
         offer *o = list_entry(waiters->next, offer, arm.link);
@@ -164,7 +165,7 @@ static inline bool channel_is_dry(const belay_channel *ch) {
 /* Calls the drop hook. No lock held. */
 void channel_call_drop(belay_item_drop *drop, void *item, void *arg);
 
-/* ---- under the lock, in acknowledged mode; flow/lease.c ------------------------------------------------------------- */
+/* ---- under the lock, in acknowledged mode; flow/lease.c ---------------------------------------------------------- */
 
 void lease_init(belay_channel *ch);
 belay_status lease_put(belay_channel *ch, const void *item, woken *k);
@@ -173,11 +174,11 @@ belay_status lease_get(belay_channel *ch, void *item, belay_lease *lease);
 void lease_discard(belay_channel *ch);
 /* Wakes joiners, and receivers of a closed channel, if there is nothing left. */
 void lease_settled(belay_channel *ch);
-/* Takes and releases the lock: returns or drops all that the task has leased, the youngest first, so that the order at the
- * front is that of sending. */
+/* Takes and releases the lock: returns or drops all that the task has leased, the youngest first, so that the order at
+ * the front is that of sending. */
 void lease_end_of(belay_channel *ch, belay_task_handle consumer);
 
-/* ---- clauses; flow/send.c -------------------------------------------------------------------------------------------- */
+/* ---- clauses; flow/send.c ---------------------------------------------------------------------------------------- */
 
 void channel_unlink(belay_clause *c);
 void channel_fired(belay_clause *c);

@@ -1,5 +1,5 @@
-/* Conditions. The object is a list of places and nothing else; its lock is one of a static table, by address, so that who was
- * woken never touches the object again: it may be gone. See docs/protocols/locks.md. */
+/* Conditions. The object is a list of places and nothing else; its lock is one of a static table, by address, so that
+ * who was woken never touches the object again: it may be gone. See docs/protocols/locks.md. */
 #include "flow/condition.h"
 
 #include <belay/condition.h>
@@ -41,7 +41,8 @@ static line *enter(condition_state *c) {
     return l;
 }
 
-/* Puts a place into the line, then unlocks the mutex, then waits: a signal by the mutex's next owner finds the place. */
+/* Puts a place into the line, then unlocks the mutex, then waits: a signal by the mutex's next owner finds the
+ * place. */
 static wait_word unlock_and_wait(condition_state *c, mutex_state *m, const caller *who,
                                  const wait_how *how) {
     waiter w;

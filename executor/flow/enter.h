@@ -6,8 +6,8 @@
 
 enum { FLOW_TURN = 256 };
 
-/* May the caller wait here, and is it not cancelled? After the arguments were checked, before the object is looked at: a
- * cancel comes before whatever the object would say. BELAY_OK, BELAY_ECONTEXT, BELAY_ECHILD, BELAY_ECANCELED. */
+/* May the caller wait here, and is it not cancelled? After the arguments were checked, before the object is looked at:
+ * a cancel comes before whatever the object would say. BELAY_OK, BELAY_ECONTEXT, BELAY_ECHILD, BELAY_ECANCELED. */
 static inline belay_status flow_begin(belay_task *self) {
     belay_status status = check_waiter(self);
     if (unlikely(status == BELAY_OK && self != NULL && task_canceled(self))) {
@@ -26,8 +26,8 @@ static inline belay_status flow_begin_on(belay_task *self, worker **here) {
     return likely(runs && !port_forked() && !task_canceled(self)) ? BELAY_OK : flow_begin(self);
 }
 
-/* The caller got what it wanted without waiting: now and then it lets others run, so that a loop of such calls shares its
- * worker. Holds nothing. Reports no cancel: what has taken effect is a success, and the next call will tell. */
+/* The caller got what it wanted without waiting: now and then it lets others run, so that a loop of such calls shares
+ * its worker. Holds nothing. Reports no cancel: what has taken effect is a success, and the next call will tell. */
 static inline void flow_ready_on(belay_task *self, worker *w) {
     if (self == NULL || w == NULL) {
         return;

@@ -123,7 +123,7 @@ belay_status belay_event_fini(belay_event *event) {
     return event == NULL ? BELAY_EINVAL : line_fini(&in(event)->line);
 }
 
-/* ---- as a clause ------------------------------------------------------------------------------------------------------ */
+/* ---- as a clause ------------------------------------------------------------------------------------------------- */
 
 static belay_status event_begin(belay_task *self, belay_clause *c) {
     (void)self;

@@ -1,8 +1,8 @@
 /* What a task holds, so that nothing stays locked when it ends.
  *
- * A list from the running task's fiber, newest first. Only the owner touches it, while it owns the objects: it pushes after
- * it has acquired and removes before it releases; the object's own acquire and release order the links from one owner
- * to the next. When a body has returned, what is left is taken from it (held_abandon, called by owner/run.c). */
+ * A list from the running task's fiber, newest first. Only the owner touches it, while it owns the objects: it pushes
+ * after it has acquired and removes before it releases; the object's own acquire and release order the links from one
+ * owner to the next. When a body has returned, what is left is taken from it (held_abandon, called by owner/run.c). */
 #ifndef BELAY_FLOW_HELD_H
 #define BELAY_FLOW_HELD_H
 

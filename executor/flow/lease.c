@@ -96,7 +96,7 @@ void lease_settled(belay_channel *ch) {
     }
 }
 
-/* ---- the end of a lease --------------------------------------------------------------------------------------------- */
+/* ---- the end of a lease ------------------------------------------------------------------------------------------ */
 
 /* The slot is free: the first sender who waits uses it. */
 static void refill(belay_channel *ch, woken *k) {
@@ -116,8 +116,8 @@ static void put_back(belay_channel *ch, uint32_t number, woken *k) {
     serve(ch, k);
 }
 
-/* Ends the lease of this slot. keep: puts the item back, unless the channel was closed now. Returns the item to be dropped,
- * copied into `dropped`, or NULL. */
+/* Ends the lease of this slot. keep: puts the item back, unless the channel was closed now. Returns the item to be
+ * dropped, copied into `dropped`, or NULL. */
 static void *end_lease(belay_channel *ch, uint32_t number, bool keep, bool drop,
                        unsigned char *dropped, woken *k) {
     CHECK(ch->slots[number].state == SLOT_LEASED);
@@ -215,7 +215,7 @@ void lease_end_of(belay_channel *ch, belay_task_handle consumer) {
     }
 }
 
-/* ---- join ---------------------------------------------------------------------------------------------------------------- */
+/* ---- join -------------------------------------------------------------------------------------------------------- */
 
 static belay_status wait_for_all(belay_task *self, belay_channel *ch, belay_time deadline) {
     waiter w;

@@ -52,7 +52,8 @@ typedef struct wait_how {
     const struct held *lock; /* NULL, or whose owner is waited for */
 } wait_how;
 
-/* Waits to be served, in `waiting` of this line. The lock is held at the call and at the return. WAIT_OK: was served. */
+/* Waits to be served, in `waiting` of this line. The lock is held at the call and at the return. WAIT_OK: was
+ * served. */
 wait_word line_wait(line *l, list *waiting, place *p, const wait_how *how);
 /* Claims the first place that can be claimed and unlinks it, with those before it; the caller gives, then calls
  * line_resume. NULL: there is none. */

@@ -1,7 +1,7 @@
 /* A fair mutex: first come first served, but for a bounded number of barge-ins while the next owner is on its way.
  *
- * States and arguments: docs/protocols/locks.md. `word` names the owner; it changes from 0 to an owner and back without a
- * lock, and in every other case under the line's lock, except that anybody may take a mutex that is free. */
+ * States and arguments: docs/protocols/locks.md. `word` names the owner; it changes from 0 to an owner and back without
+ * a lock, and in every other case under the line's lock, except that anybody may take a mutex that is free. */
 #include "flow/mutex.h"
 
 /* How often the mutex may change hands while its heir is on the way; and how long a lock spins before it queues. */
@@ -47,7 +47,7 @@ static void settle(mutex_state *m, uint64_t id) {
     store_relaxed(&m->held.word, id | (slow ? OWN_SLOW : 0u));
 }
 
-/* ---- unlocking ------------------------------------------------------------------------------------------------------ */
+/* ---- unlocking --------------------------------------------------------------------------------------------------- */
 
 /* The place is the owner from now on. */
 static void make_owner(mutex_state *m, place *p, uint64_t dead) {
@@ -114,7 +114,7 @@ belay_status belay_mutex_unlock(belay_task *self, belay_mutex *mutex) {
     return BELAY_OK;
 }
 
-/* ---- locking ---------------------------------------------------------------------------------------------------------- */
+/* ---- locking ----------------------------------------------------------------------------------------------------- */
 
 /* A little patience: the owner may be just leaving. */
 static bool spin(mutex_state *m, const caller *c, belay_status *status) {
@@ -229,7 +229,7 @@ belay_status belay_mutex_try_lock(belay_task *self, belay_mutex *mutex) {
     return status;
 }
 
-/* ---- beginning and end -------------------------------------------------------------------------------------------------- */
+/* ---- beginning and end ------------------------------------------------------------------------------------------- */
 
 belay_status belay_mutex_init(belay_mutex *mutex) {
     if (mutex == NULL) {

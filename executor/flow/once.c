@@ -1,5 +1,5 @@
-/* Once: NEW -> RUNNING -> DONE, or back to NEW if nobody waits, or on to the next place as the one that runs. The body runs
- * under no lock; `runner` names who runs it. */
+/* Once: NEW -> RUNNING -> DONE, or back to NEW if nobody waits, or on to the next place as the one that runs. The body
+ * runs under no lock; `runner` names who runs it. */
 #include <belay/once.h>
 
 #include "flow/held.h"

@@ -97,7 +97,7 @@ belay_status belay_channel_try_lease(belay_channel *channel, void *item, belay_l
                                                            : recv_now(channel, item, lease);
 }
 
-/* ---- as a clause of select ------------------------------------------------------------------------------------------- */
+/* ---- as a clause of select --------------------------------------------------------------------------------------- */
 
 static belay_status recv_begin(belay_task *self, belay_clause *c) {
     (void)self;

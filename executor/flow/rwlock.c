@@ -1,7 +1,7 @@
 /* A phase-fair lock for readers and writers. All of it happens under the line's lock; `line.waiting` holds the writers.
  *
- * Invariants: a writer inside excludes everybody. Readers wait only while a writer is inside or waits; writers wait only while
- * somebody is inside. `inside` of the line counts both kinds of places. */
+ * Invariants: a writer inside excludes everybody. Readers wait only while a writer is inside or waits; writers wait
+ * only while somebody is inside. `inside` of the line counts both kinds of places. */
 #include <belay/rwlock.h>
 
 #include "flow/held.h"
@@ -34,7 +34,7 @@ static void set_writer(rwlock *l, uint64_t id) {
     store_relaxed(&l->held.word, id); /* relaxed: under the lock */
 }
 
-/* ---- serving ------------------------------------------------------------------------------------------------------------ */
+/* ---- serving ----------------------------------------------------------------------------------------------------- */
 
 static void admit_readers(rwlock *l) {
     bool parked;
@@ -70,7 +70,7 @@ static void serve(rwlock *l, bool after_writer) {
     }
 }
 
-/* ---- taking --------------------------------------------------------------------------------------------------------------- */
+/* ---- taking ------------------------------------------------------------------------------------------------------ */
 
 static bool take_now(rwlock *l, const caller *c, bool write) {
     if (writer_of(l) != 0 || (write && l->readers != 0) || !list_empty(&l->line.waiting)) {
@@ -168,7 +168,7 @@ belay_status belay_rwlock_try_write(belay_task *self, belay_rwlock *rw) {
     return lock_until(rw, &(request){self, 0, true, false});
 }
 
-/* ---- leaving --------------------------------------------------------------------------------------------------------------- */
+/* ---- leaving ----------------------------------------------------------------------------------------------------- */
 
 belay_status belay_rwlock_read_unlock(belay_task *self, belay_rwlock *rw) {
     caller c;
@@ -214,7 +214,7 @@ belay_status belay_rwlock_write_unlock(belay_task *self, belay_rwlock *rw) {
     return BELAY_OK;
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------------------------------------ */
+/* ---- beginning and end ------------------------------------------------------------------------------------------- */
 
 belay_status belay_rwlock_init(belay_rwlock *rw) {
     if (rw == NULL) {

@@ -48,7 +48,7 @@ static const source *source_of(const belay_clause *c) {
     return c->kind < KINDS ? sources[c->kind] : NULL;
 }
 
-/* ---- begin and end ------------------------------------------------------------------------------------------------ */
+/* ---- begin and end ----------------------------------------------------------------------------------------------- */
 
 static void end_some(belay_clause *clauses, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -79,7 +79,7 @@ static belay_status begin_all(belay_task *self, belay_clause *clauses, size_t co
     return BELAY_OK;
 }
 
-/* ---- the order of looking ------------------------------------------------------------------------------------------- */
+/* ---- the order of looking ---------------------------------------------------------------------------------------- */
 
 /* G. Marsaglia, "Xorshift RNGs", 2003; a worker's own state, or what a foreign thread has at hand. */
 static uint32_t random_start(void) {
@@ -111,7 +111,7 @@ static void shuffle(belay_clause *clauses, size_t count) {
     }
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------------------------------- */
+/* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
 static bool poll_all(belay_clause *clauses, size_t count, bool fair, size_t *index) {
     if (fair) {
@@ -171,8 +171,8 @@ static size_t take_time(choice *c) {
     return i;
 }
 
-/* A clause became ready while we linked, and whoever did it may have passed us by: all is looked at anew. Two selects that
- * only wait for each other could go on like that in step; so they fall out of step. */
+/* A clause became ready while we linked, and whoever did it may have passed us by: all is looked at anew. Two selects
+ * that only wait for each other could go on like that in step; so they fall out of step. */
 static void stagger(uint32_t round) {
     uint32_t ticks = round < 2 ? 0 : random_start() & ((1u << (round < 10 ? round : 10)) - 1);
     for (uint32_t i = 0; i < ticks; i++) {

@@ -96,7 +96,7 @@ belay_status belay_channel_try_send(belay_channel *channel, const void *item) {
     return bad_item(channel, item) ? BELAY_EINVAL : send_now(channel, item);
 }
 
-/* ---- as a clause of select ------------------------------------------------------------------------------------------- */
+/* ---- as a clause of select --------------------------------------------------------------------------------------- */
 
 static offer *offer_in(belay_clause *c) {
     return (offer *)(void *)c->reserved;

@@ -1,4 +1,5 @@
-/* A cancel token as a clause of select: ready when it is cancelled so far, or gone. The executor is kept by being its guest. */
+/* A cancel token as a clause of select: ready when it is cancelled so far, or gone. The executor is kept by being its
+ * guest. */
 #include "flow/source.h"
 
 #include "owner/scope.h"

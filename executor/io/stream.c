@@ -40,7 +40,7 @@ static belay_status repeat(belay_task *self, const attempt *a, belay_time deadli
     return status;
 }
 
-/* ---- read and write ------------------------------------------------------------------------------------------------ */
+/* ---- read and write ---------------------------------------------------------------------------------------------- */
 
 static int64_t step_read(const attempt *a) {
     return port_fd_read(a->fd, a->data, a->size);
@@ -79,7 +79,7 @@ belay_status belay_write_until(belay_task *self, int fd, const void *data, size_
     return status;
 }
 
-/* ---- connections ------------------------------------------------------------------------------------------------------ */
+/* ---- connections ------------------------------------------------------------------------------------------------- */
 
 static int64_t step_accept(const attempt *a) {
     return port_fd_accept(a->fd);
@@ -113,7 +113,7 @@ belay_status belay_connect_until(belay_task *self, int fd, const struct sockaddr
     return repeat(self, &a, deadline, &n, error);
 }
 
-/* ---- without a deadline -------------------------------------------------------------------------------------------------- */
+/* ---- without a deadline ------------------------------------------------------------------------------------------ */
 
 belay_status belay_read(belay_task *self, int fd, void *buffer, size_t size, size_t *count,
                         int *error) {

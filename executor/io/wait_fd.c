@@ -90,7 +90,7 @@ static belay_status wait_thread(int fd, uint32_t interest, belay_time deadline, 
     return found == 0 ? BELAY_ETIMEDOUT : result_of(found, ready);
 }
 
-/* ---- both ---------------------------------------------------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------------------------------------------------- */
 
 belay_status io_wait(belay_task *self, int fd, uint32_t interest, belay_time deadline,
                      uint32_t *ready) {

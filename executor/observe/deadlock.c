@@ -1,7 +1,8 @@
 /* The report of an executor that is stuck: idle, with suspended tasks that nothing inside the library could wake.
  *
- * The monitor calls when all workers have been parked for a while. Nothing runs then, so what is read here stays as it is, unless
- * another thread of the program comes in; that nothing has run meanwhile is looked at again at the end, before anything is reported. */
+ * The monitor calls when all workers have been parked for a while. Nothing runs then, so what is read here stays as it
+ * is, unless another thread of the program comes in; that nothing has run meanwhile is looked at again at the end,
+ * before anything is reported. */
 #include <belay/observe.h>
 
 #include "owner/cycle.h"

@@ -1,8 +1,8 @@
 /* The live tree as text: scopes, and in each the tasks that are alive in it. Reads, never steers.
  *
- * Both are listed first, without a lock that tasks need: scopes one by one, each pinned while it is read; tasks from their records. So the
- * tree is not of one instant: what begins or ends meanwhile may be missing, and a task whose scope is missing is left out.
- * The lines are made afterwards, and the program's hook is called under no lock. */
+ * Both are listed first, without a lock that tasks need: scopes one by one, each pinned while it is read; tasks from
+ * their records. So the tree is not of one instant: what begins or ends meanwhile may be missing, and a task whose
+ * scope is missing is left out. The lines are made afterwards, and the program's hook is called under no lock. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,7 +33,7 @@ typedef struct tree {
     void *arg;
 } tree;
 
-/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* Pins the scope in whatever life it is. False: it is not open. */
 static bool read_branch(scope *s, branch *out) {
@@ -97,7 +97,7 @@ static belay_status read_tree(tree *t) {
     return BELAY_OK;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static void put(const tree *t, const char *text) {
     callback_enter();

@@ -1,16 +1,16 @@
 /* Telling the masses: the members of a cancelled scope, where they are many.
  *
- * A canceller tells the first few of a scope itself. If there are more it posts the scope here, and the workers tell the
- * rest, a batch at a time, each beginning with the members that suspended on it: so the work is done by all of them, what
- * has been claimed is resumed while it is still in the cache, no queue grows to the size of the scope, and a cancel
- * from outside returns early. Cancelled they are already: the scope's cancel word is set.
+ * A canceller tells the first few of a scope itself. If there are more it posts the scope here, and the workers tell
+ * the rest, a batch at a time, each beginning with the members that suspended on it: so the work is done by all of
+ * them, what has been claimed is resumed while it is still in the cache, no queue grows to the size of the scope, and a
+ * cancel from outside returns early. Cancelled they are already: the scope's cancel word is set.
  *
  * The job:  posted    linked in the executor's list, by who cancels, and counted in sched.bulk; it pins the scope
  *           taken     a worker that finds it pins the scope, too, tells one batch, and drops its pin
  *           finished  a worker that finds no more members to tell unlinks it and drops the job's pin
  * Several workers take a job at a time. The one that finishes it may do so while others still have a batch in hand:
- * those they have claimed already. Who links later has set its wait word to PARKED after the cancel word was set, and sees
- * it (docs/protocols/cancel.md).
+ * those they have claimed already. Who links later has set its wait word to PARKED after the cancel word was set, and
+ * sees it (docs/protocols/cancel.md).
  *
  * A worker looks when it has nothing else and every few picks, like at the injection queue; who parks looks at
  * sched.bulk where it looks at the queues. */

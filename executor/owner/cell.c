@@ -37,7 +37,7 @@ belay_registration cell_arm(belay_executor *ex, cell *c, uint32_t stripe, list *
                                 .generation = handle_generation(ex, load_relaxed(&c->generation))};
 }
 
-/* ---- ending ---------------------------------------------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------------------------------------ */
 
 /* Under the lock: ends the registration. The cell is the caller's until it is discarded. */
 static void retire(cell *c) {
@@ -130,7 +130,7 @@ cell *cell_pop_last(list *cells) {
     return c;
 }
 
-/* ---- by handle ---------------------------------------------------------------------------------------------------------- */
+/* ---- by handle --------------------------------------------------------------------------------------------------- */
 
 /* The cell, with its stripe's lock held. NULL: stale. */
 static cell *find(belay_executor *ex, cell_kind kind, uint64_t generation, uint32_t slot,

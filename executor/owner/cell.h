@@ -1,19 +1,20 @@
 /* Registrations: a call that a program has put down for later, in the list of a scope or a task, and may take back.
  *
- * A cell is a type-stable slot. All of it but the generation and the stripe is guarded by one lock of the executor, chosen by
- * the stripe: the number of the object in whose list the cell is. So whoever has a handle finds the lock in the cell itself,
- * takes it, and looks again whether the cell is still the same; the object need not be touched, and may be gone.
+ * A cell is a type-stable slot. All of it but the generation and the stripe is guarded by one lock of the executor,
+ * chosen by the stripe: the number of the object in whose list the cell is. So whoever has a handle finds the lock in
+ * the cell itself, takes it, and looks again whether the cell is still the same; the object need not be touched, and
+ * may be gone.
  *
  *     FREE -> ARMED       cell_arm, by who registers
  *     ARMED -> RUNNING    cells_run, by who makes the calls; taken out of the list; called under no lock
  *     ARMED -> FREE       removed, or dropped with its object
  *     RUNNING -> FREE     the call, and that of the drop hook, has returned; removers that waited for it are woken
- * Each step to FREE raises the generation (handles become stale). The drop hook is called exactly once: before the step from RUNNING, after
- * that from ARMED.
+ * Each step to FREE raises the generation (handles become stale). The drop hook is called exactly once: before the step
+ * from RUNNING, after that from ARMED.
  *
- * A removal that finds the cell RUNNING waits until the call has returned, except from inside the call itself. A call cannot
- * wait, so it stays on one thread: "inside" is a question of the thread. After std::stop_callback (P. McKenney, L. Baker,
- * N. Josuttis et al., P0660). */
+ * A removal that finds the cell RUNNING waits until the call has returned, except from inside the call itself. A call
+ * cannot wait, so it stays on one thread: "inside" is a question of the thread. After std::stop_callback (P. McKenney,
+ * L. Baker, N. Josuttis et al., P0660). */
 #ifndef BELAY_OWNER_CELL_H
 #define BELAY_OWNER_CELL_H
 
@@ -60,22 +61,25 @@ belay_registration cell_arm(belay_executor *ex, cell *c, uint32_t stripe, list *
 
 /* Makes one call; the cell is RUNNING, no lock is held. */
 typedef void cell_call(cell *c, void *context);
-/* Makes the calls of all cells in the list that have one of the flags (0: of all), first in first out or, backward, last in first
- * out; also of those that are added meanwhile. The object stays until this returns. */
+/* Makes the calls of all cells in the list that have one of the flags (0: of all), first in first out or, backward,
+ * last in first out; also of those that are added meanwhile. The object stays until this returns. */
 void cells_run(belay_executor *ex, uint32_t stripe, list *cells, uint16_t flags, bool backward,
                cell_call *call, void *context);
 /* Takes them all out without a call. */
 void cells_drop(belay_executor *ex, uint32_t stripe, list *cells);
 
-/* Under the stripe's lock: the last one of the list, its registration ended. NULL: none. Then, without the lock, cell_end. */
+/* Under the stripe's lock: the last one of the list, its registration ended. NULL: none. Then, without the lock,
+ * cell_end. */
 cell *cell_pop_last(list *cells);
 /* The cell is the caller's: frees it and calls its drop hook. */
 void cell_end(belay_executor *ex, cell *c);
-/* Removes without calling the drop hook; its arg goes to *arg (which may be NULL). BELAY_OK, BELAY_ESTALE, BELAY_EALREADY. */
+/* Removes without calling the drop hook; its arg goes to *arg (which may be NULL). BELAY_OK, BELAY_ESTALE,
+ * BELAY_EALREADY. */
 belay_status cell_take(cell_kind kind, belay_registration r, void **arg);
 
 /* Removes by handle. wait: while it runs elsewhere, wait for its end (drains). BELAY_OK: it will not run and has not;
- * BELAY_EALREADY: it runs, or ran while we waited; BELAY_ESTALE: it was gone; BELAY_ECONTEXT: would have to wait and may not. */
+ * BELAY_EALREADY: it runs, or ran while we waited; BELAY_ESTALE: it was gone; BELAY_ECONTEXT: would have to wait and
+ * may not. */
 belay_status cell_remove(belay_task *self, cell_kind kind, belay_registration r, bool wait);
 /* Makes the call of one cell by handle now, unless it was made or removed. Statuses as above. */
 belay_status cell_run_now(cell_kind kind, belay_registration r, cell_call *call, void *context);

@@ -1,10 +1,10 @@
 /* Waiting for a scope to be empty, and closing it. docs/protocols/close.md has the argument.
  *
  * Under the scope's lock: ask to be woken at zero (count_watch); link a waiter; let go; block; take the lock again,
- * unlink, look again. The one who brings a watched count to zero takes the lock, clears the flag and wakes all waiters if
- * it is zero still, releases the lock: its last access. A waiter that times out or is cancelled also passes the lock, so it can never free
- * the scope under a completer: if the count is zero and the flag still set, the completer is on its way, and the waiter
- * waits for it, however late it is. */
+ * unlink, look again. The one who brings a watched count to zero takes the lock, clears the flag and wakes all waiters
+ * if it is zero still, releases the lock: its last access. A waiter that times out or is cancelled also passes the
+ * lock, so it can never free the scope under a completer: if the count is zero and the flag still set, the completer is
+ * on its way, and the waiter waits for it, however late it is. */
 #include "owner/forks.h"
 #include "owner/scope.h"
 
@@ -22,7 +22,8 @@ static wait_word wait_for_zero(belay_task *self, scope *s, int64_t deadline, boo
     return result;
 }
 
-/* A scope that was opened from outside is not reached by the cancel of the task that closes it: it is cancelled for it. */
+/* A scope that was opened from outside is not reached by the cancel of the task that closes it: it is cancelled for
+ * it. */
 static void cancel_for_closer(belay_task *self, scope *s) {
     belay_cancel_reason reason = {.code = BELAY_ECANCELED, .text = "its closer was cancelled"};
     lock_release(&s->lock);
@@ -47,7 +48,7 @@ static wait_word drain_scope(belay_task *self, scope *s, int64_t deadline) {
     return result;
 }
 
-/* ---- the result of a close ----------------------------------------------------------------------------------------- */
+/* ---- the result of a close --------------------------------------------------------------------------------------- */
 
 /* Under the lock, or nobody else is left. */
 static belay_status own_verdict(const scope *s) {
@@ -65,7 +66,7 @@ static belay_status verdict(const scope *s) {
     return s->inherited[CANCEL_HARD] ? BELAY_ECANCELED : s->reason[CANCEL_HARD].code;
 }
 
-/* ---- closing ---------------------------------------------------------------------------------------------------------- */
+/* ---- closing ----------------------------------------------------------------------------------------------------- */
 
 /* May the caller close this scope? */
 static belay_status check_closer(belay_task *self, const scope *s) {
@@ -146,8 +147,8 @@ static belay_status finish(belay_task *self, scope *s, belay_failures *report) {
     return result;
 }
 
-/* Everybody has ended, the services after the others, and what was deferred has been done. What is done there may bring new tasks,
- * and they new deferred calls. The lock is held at the call and at the return. */
+/* Everybody has ended, the services after the others, and what was deferred has been done. What is done there may bring
+ * new tasks, and they new deferred calls. The lock is held at the call and at the return. */
 static wait_word drain_and_clean(belay_task *self, scope *s, int64_t deadline) {
     for (;;) {
         wait_word result = drain_scope(self, s, deadline);
@@ -264,7 +265,7 @@ void cleanup_scope_close(belay_task *self, scope *s) {
     (void)scope_close_begun(self, s, PORT_NEVER, NULL);
 }
 
-/* ---- waiting without closing --------------------------------------------------------------------------------------------- */
+/* ---- waiting without closing ------------------------------------------------------------------------------------- */
 
 static belay_status wait_scope(belay_task *self, scope *s, uint32_t generation, int64_t deadline) {
     if (self != NULL &&

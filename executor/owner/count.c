@@ -1,21 +1,21 @@
 /* How many tasks are alive in a scope: a count with a home.
  *
  * The word: generation << 32 | flags | count. While a home worker's private count is in force (`home` is its number),
- * the word's count is raised by BIAS, and the number alive is word - BIAS + local. The home worker changes `local` inside
- * its section without a locked instruction; everybody else changes the word. Tasks spawned at home may end elsewhere, so
- * each part alone may be anything; the bias keeps the word away from zero. When the private count has drifted by
- * COUNT_DRIFT it is moved to the word, so that neither part ever leaves its bits.
+ * the word's count is raised by BIAS, and the number alive is word - BIAS + local. The home worker changes `local`
+ * inside its section without a locked instruction; everybody else changes the word. Tasks spawned at home may end
+ * elsewhere, so each part alone may be anything; the bias keeps the word away from zero. When the private count has
+ * drifted by COUNT_DRIFT it is moved to the word, so that neither part ever leaves its bits.
  *
  * Before anybody waits for zero the bias is taken off, once and for good (count_unbias): home := 0; heavy fence; wait
- * until the home worker is outside its section; add local - BIAS to the word. From then on the word is the truth, and the
- * one who brings it to zero while it is watched wakes the waiters.
+ * until the home worker is outside its section; add local - BIAS to the word. From then on the word is the truth, and
+ * the one who brings it to zero while it is watched wakes the waiters.
  *
- * A completer's subtraction is its last access to the scope, unless it brings a watched count to zero: then it takes the
- * lock, looks again, and wakes the waiters. It may come late, when another has done so and the slot has another life: that is
- * why the slot, its lock and its word are all it relies on (docs/protocols/close.md, close.pml).
+ * A completer's subtraction is its last access to the scope, unless it brings a watched count to zero: then it takes
+ * the lock, looks again, and wakes the waiters. It may come late, when another has done so and the slot has another
+ * life: that is why the slot, its lock and its word are all it relies on (docs/protocols/close.md, close.pml).
  *
- * That `home` names this worker also proves that the scope is alive and neither sealed nor closing, without a look at the
- * word: seal, close and death take the bias off first, and only the worker itself can have put it on.
+ * That `home` names this worker also proves that the scope is alive and neither sealed nor closing, without a look at
+ * the word: seal, close and death take the bias off first, and only the worker itself can have put it on.
  * After J. Choi, T. Shull, J. Torrellas, "Biased Reference Counting", PACT 2018. */
 #include "owner/scope.h"
 
@@ -190,9 +190,9 @@ static void wake_waiters(scope *s) {
     wake_all(&s->takers);
 }
 
-/* We may be late: another who brought it to zero has woken the waiters, and those who wait now, perhaps in another life of
- * the slot, wait for later tasks. So only a count that is zero under the lock is told; if it is not, the flag stays set and
- * whoever brings it to zero comes here. */
+/* We may be late: another who brought it to zero has woken the waiters, and those who wait now, perhaps in another life
+ * of the slot, wait for later tasks. So only a count that is zero under the lock is told; if it is not, the flag stays
+ * set and whoever brings it to zero comes here. */
 void scope_drained(scope *s) {
     lock_take(&s->lock);
     bool zero = (load_acquire(&s->word) & (COUNT_MASK | DEAD)) ==

@@ -1,13 +1,14 @@
 /* The finder of wait cycles: tasks that wait for each other's end, and so for ever.
  *
- * A task that suspends without a limit of time leaves on its fiber for whose end it waits: a task (a join, the owner of a lock), or
- * all tasks of a scope (a close). From there a chain leads on: the awaited task waits for another, and so on, until one is not
- * suspended, waits for nobody in particular, or the chain is back at its start, or at a scope that the start is a member of.
- * Each step is read under the lock of the shard in which the awaited task is linked, where its fiber stays; a task that has been woken meanwhile
- * ends the chain. A task can only close a cycle by beginning to wait, so in builds with full checks each that does looks; and the report
- * of an idle executor looks at all.
+ * A task that suspends without a limit of time leaves on its fiber for whose end it waits: a task (a join, the owner of
+ * a lock), or all tasks of a scope (a close). From there a chain leads on: the awaited task waits for another, and so
+ * on, until one is not suspended, waits for nobody in particular, or the chain is back at its start, or at a scope that
+ * the start is a member of. Each step is read under the lock of the shard in which the awaited task is linked, where
+ * its fiber stays; a task that has been woken meanwhile ends the chain. A task can only close a cycle by beginning to
+ * wait, so in builds with full checks each that does looks; and the report of an idle executor looks at all.
  *
- * Who waits for a lock waits for the task that owns it; if others run, only the first and the last step of a chain may be such.
+ * Who waits for a lock waits for the task that owns it; if others run, only the first and the last step of a chain may
+ * be such.
  *
  * It reports, through the log and the deadlock hook, and changes nothing: a cancel may still resolve it. */
 #include <stdio.h>
@@ -39,8 +40,8 @@ static belay_task *owner_of(uintptr_t lock_word) {
     return (value & 4) != 0 ? NULL : (belay_task *)(uintptr_t)(value & ~UINT64_C(7));
 }
 
-/* Whom the chain leads to next, t itself at its end. NULL: to nobody. quiet: nothing runs; else t is the caller, and a lock for which
- * another waits may be gone at any moment: all that is asked of it is whether t holds it. */
+/* Whom the chain leads to next, t itself at its end. NULL: to nobody. quiet: nothing runs; else t is the caller, and a
+ * lock for which another waits may be gone at any moment: all that is asked of it is whether t holds it. */
 static belay_task *next_in(belay_task *t, uintptr_t awaited, bool first, bool quiet) {
     switch (awaited & AWAITS_TAG) {
     case AWAITS_SCOPE: /* relaxed: constant for a life. Its opener's own close is no cycle. */
@@ -57,7 +58,8 @@ static belay_task *next_in(belay_task *t, uintptr_t awaited, bool first, bool qu
     }
 }
 
-/* Follows the chain from t, which waits for `awaited`. Returns the number of tasks in the cycle, t the first; 0: there is none. */
+/* Follows the chain from t, which waits for `awaited`. Returns the number of tasks in the cycle, t the first; 0: there
+ * is none. */
 static uint32_t follow(belay_task *t, uintptr_t awaited, bool quiet, belay_task *chain[CHAIN]) {
     chain[0] = t;
     for (uint32_t n = 1; n < CHAIN; n++) {

@@ -1,8 +1,9 @@
 /* What becomes of members' errors.
  *
  * The first one is kept in the scope, under its lock, and decides what close returns; a few more in a block that is
- * allocated at the second, because few scopes ever see one; the rest are counted. Under fail fast each error also cancels the
- * scope (the first that does gives the reason). An error of a service is one of the scope that it serves. */
+ * allocated at the second, because few scopes ever see one; the rest are counted. Under fail fast each error also
+ * cancels the scope (the first that does gives the reason). An error of a service is one of the scope that it
+ * serves. */
 #include "owner/scope.h"
 
 /* The scope's lock is held at the call and at the return, and let go of to allocate. */

@@ -1,8 +1,9 @@
 /* Waits for completions that come from outside the library.
  *
- * The operation has a lock of its own, a status, and at most one waiter. Completing: under the lock store the status and wake the
- * waiter; the release of the lock is the last access. The waiter passes the lock before it returns, so the memory stays as
- * long as the completer needs it. An abort is asked of the program by the waiter itself, under no lock. */
+ * The operation has a lock of its own, a status, and at most one waiter. Completing: under the lock store the status
+ * and wake the waiter; the release of the lock is the last access. The waiter passes the lock before it returns, so the
+ * memory stays as long as the completer needs it. An abort is asked of the program by the waiter itself, under no
+ * lock. */
 #include <belay/foreign.h>
 
 #include "base/lock.h"

@@ -1,7 +1,8 @@
 /* Joining tasks, and references to them.
  *
- * A joiner links a waiter into the task's ring of joiners under the task's lock, unless the task is done. The worker that
- * ends the task publishes DONE and wakes all joiners under the same lock; so a joiner either sees DONE or is woken. */
+ * A joiner links a waiter into the task's ring of joiners under the task's lock, unless the task is done. The worker
+ * that ends the task publishes DONE and wakes all joiners under the same lock; so a joiner either sees DONE or is
+ * woken. */
 #include "owner/joins.h"
 
 #include "task/ref.h"
@@ -143,7 +144,7 @@ belay_status belay_join(belay_task *self, belay_task_handle task, belay_outcome 
     return belay_join_until(self, task, BELAY_NEVER, outcome);
 }
 
-/* ---- cancelling first --------------------------------------------------------------------------------------------- */
+/* ---- cancelling first -------------------------------------------------------------------------------------------- */
 
 static belay_status cancel_and_join(belay_task *self, belay_executor *ex, belay_task *t,
                                     const belay_cancel_reason *reason, belay_outcome *out) {
@@ -181,7 +182,7 @@ belay_status belay_cancel_and_join_from(belay_task *self, belay_task_handle task
     return status;
 }
 
-/* ---- references --------------------------------------------------------------------------------------------------- */
+/* ---- references -------------------------------------------------------------------------------------------------- */
 
 belay_status belay_task_retain(belay_task_handle task) {
     if (port_forked()) {

@@ -1,9 +1,9 @@
 /* Joining several tasks at once.
  *
- * Any: one waiter with an arm in the ring of joiners of each task. 1. Open all tasks (a reference each), so that none is reaped
- * meanwhile. 2. Under each task's lock in turn: if it is done, stop; else link its arm. 3. Block. 4. Under each task's lock in
- * turn: take out what is still linked. From then on nobody can claim, and `fired` stands. The wait is claimed once, under the
- * lock of the task that ended first; later ends find it claimed and only unlink their arms.
+ * Any: one waiter with an arm in the ring of joiners of each task. 1. Open all tasks (a reference each), so that none
+ * is reaped meanwhile. 2. Under each task's lock in turn: if it is done, stop; else link its arm. 3. Block. 4. Under
+ * each task's lock in turn: take out what is still linked. From then on nobody can claim, and `fired` stands. The wait
+ * is claimed once, under the lock of the task that ended first; later ends find it claimed and only unlink their arms.
  *
  * All: one after the other, which needs no memory: the last end is the same in any order. */
 #include <string.h>
@@ -86,7 +86,7 @@ static belay_status any_open(any *a, const belay_task_handle *handles, size_t *i
     return status;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------ */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 /* Links arms until a task is found done. n: none is; all are linked. */
 static size_t link_all(any *a) {
@@ -223,7 +223,7 @@ belay_status belay_join_any(belay_task *self, const belay_task_handle *handles, 
     return belay_join_any_until(self, handles, n, BELAY_NEVER, index, outcome);
 }
 
-/* ---- all ---------------------------------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------------------------------------- */
 
 /* What can be said against the handles before anything is waited for. */
 static belay_status check_all(const belay_task *self, const belay_task_handle *handles, size_t n) {

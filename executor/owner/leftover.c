@@ -1,12 +1,13 @@
 /* Scopes that were opened from outside and are still there when the executor shuts down.
  *
- * Such a scope is held by nobody but its future closer, and counts in the root. It is found among the root's children under
- * the root's lock, which keeps it (a close detaches before it ends). `closing`, under the scope's own lock, decides between
- * its closer and us: whoever sets it first goes on to the end; the other is told BELAY_EALREADY, and BELAY_ESTALE when the
- * scope has ended, or finds it set and leaves the scope alone. After that the close is the ordinary one: a task that came
- * in at the last moment, and a pin, are waited for.
+ * Such a scope is held by nobody but its future closer, and counts in the root. It is found among the root's children
+ * under the root's lock, which keeps it (a close detaches before it ends). `closing`, under the scope's own lock,
+ * decides between its closer and us: whoever sets it first goes on to the end; the other is told BELAY_EALREADY, and
+ * BELAY_ESTALE when the scope has ended, or finds it set and leaves the scope alone. After that the close is the
+ * ordinary one: a task that came in at the last moment, and a pin, are waited for.
  *
- * An owner or a source that nobody has released is pinned instead, and loses all its references at once: then it ends by itself.
+ * An owner or a source that nobody has released is pinned instead, and loses all its references at once: then it ends
+ * by itself.
  *
  * No log hook is called under a lock: the names are copied. */
 #include <stdio.h>

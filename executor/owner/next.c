@@ -1,15 +1,16 @@
 /* Outcomes in the order of completion.
  *
- * A scope that keeps outcomes has a queue of its members' records, under its lock, linked through the word that queues of
- * runnables use and that an ended task needs no more. The reference of the running task goes with the record, so the queue
- * costs no memory of its own.
+ * A scope that keeps outcomes has a queue of its members' records, under its lock, linked through the word that queues
+ * of runnables use and that an ended task needs no more. The reference of the running task goes with the record, so the
+ * queue costs no memory of its own.
  *
  * 1. A member publishes its ending, puts its record at the end, and wakes the first taker; then it lowers the count.
  * 2. A taker, under the lock: takes the oldest record; or, if the count is zero, is done; or asks to be woken at zero
  *    (count_watch), links itself among the takers, blocks, and looks again.
- * A record is queued before the count falls, so who finds the queue empty and the count at zero has seen all. At zero all
- * takers are unlinked and woken together with the other waiters (owner/count.c): so none is linked when the scope ends, and one
- * that wakes late finds another generation. A taker that was woken for a record which another took looks again. */
+ * A record is queued before the count falls, so who finds the queue empty and the count at zero has seen all. At zero
+ * all takers are unlinked and woken together with the other waiters (owner/count.c): so none is linked when the scope
+ * ends, and one that wakes late finds another generation. A taker that was woken for a record which another took looks
+ * again. */
 #include "owner/joins.h"
 
 void results_add(scope *s, belay_task *t) {

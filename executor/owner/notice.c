@@ -1,13 +1,13 @@
 /* Done callbacks.
  *
- * The calls put down for a task are cells (owner/cell.h) in a list whose head lies in a block that is allocated at the first of
- * them and found among the task's joiners, by its mark. The cells' stripe is the task's number, so list, ring and the
- * task's state are under one lock.
+ * The calls put down for a task are cells (owner/cell.h) in a list whose head lies in a block that is allocated at the
+ * first of them and found among the task's joiners, by its mark. The cells' stripe is the task's number, so list, ring
+ * and the task's state are under one lock.
  *
- * The worker that ends the task publishes DONE and takes the block out of the ring under that lock; then it makes the calls and
- * frees the block; then it lowers the scope's count. Who registers looks at the state under the lock: not DONE, then the
- * cell is in the list before the block is taken; DONE, then he makes the call himself. Who removes finds the cell by its handle
- * alone. */
+ * The worker that ends the task publishes DONE and takes the block out of the ring under that lock; then it makes the
+ * calls and frees the block; then it lowers the scope's count. Who registers looks at the state under the lock: not
+ * DONE, then the cell is in the list before the block is taken; DONE, then he makes the call himself. Who removes finds
+ * the cell by its handle alone. */
 #include <belay/done.h>
 
 #include "owner/cell.h"
@@ -65,7 +65,7 @@ void notices_run(belay_executor *ex, belay_task *t, arm *a) {
     mem_release(&ex->opt.alloc, n, sizeof *n, 16);
 }
 
-/* ---- registering ----------------------------------------------------------------------------------------------------- */
+/* ---- registering ------------------------------------------------------------------------------------------------- */
 
 /* Under the task's lock, of one that is not done. Uses the block if there is none yet: *fresh is then NULL. */
 static belay_registration put_down(belay_executor *ex, belay_task *t, cell *c, notices **fresh) {

@@ -1,13 +1,14 @@
 /* Owners and sources: scopes that end with their last external reference, without anybody who closes them.
  *
- * The two counts: `external`, references that want the object, and the scope's own count, tasks (and pins) that use it. When external
- * falls to zero the scope is sealed and cancelled, and marked to be reaped; from then on whoever brings the count to zero, the
- * releaser itself if nobody is inside, ends it: kills the slot under the scope's lock, takes it out of its parent, calls the drained hook,
- * wakes who waits for the end, frees the slot, and lowers the parent's count. A task's part in the count never keeps `external`
- * up, so an owner is never kept wanted by its own tasks.
+ * The two counts: `external`, references that want the object, and the scope's own count, tasks (and pins) that use it.
+ * When external falls to zero the scope is sealed and cancelled, and marked to be reaped; from then on whoever brings
+ * the count to zero, the releaser itself if nobody is inside, ends it: kills the slot under the scope's lock, takes it
+ * out of its parent, calls the drained hook, wakes who waits for the end, frees the slot, and lowers the parent's
+ * count. A task's part in the count never keeps `external` up, so an owner is never kept wanted by its own tasks.
  *
- * A count that rises again before the kill (somebody pins the scope by handle to look at it) makes the kill fail; the count is
- * watched again, and the pin's end comes here. A source is the same, sealed from the start and not cancelled at its end. */
+ * A count that rises again before the kill (somebody pins the scope by handle to look at it) makes the kill fail; the
+ * count is watched again, and the pin's end comes here. A source is the same, sealed from the start and not cancelled
+ * at its end. */
 #include <belay/owner.h>
 
 #include "owner/cell.h"
@@ -20,7 +21,7 @@ static belay_scope scope_of_source(belay_source s) {
     return (belay_scope){s.slot, s.executor, s.generation};
 }
 
-/* ---- ending ------------------------------------------------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------------------------------------ */
 
 bool owner_ends(scope *s) {
     if (!s->reap || !count_is_open(s)) {
@@ -80,7 +81,7 @@ void owner_end(scope *s) {
     count_leave(NULL, parent);
 }
 
-/* ---- references ----------------------------------------------------------------------------------------------------------- */
+/* ---- references -------------------------------------------------------------------------------------------------- */
 
 static belay_status retain(belay_scope h, scope_kind kind) {
     if (port_forked()) {
@@ -153,7 +154,7 @@ static belay_status release(belay_scope h, scope_kind kind) {
     return done ? BELAY_OK : BELAY_ESTALE;
 }
 
-/* ---- owners ------------------------------------------------------------------------------------------------------------------ */
+/* ---- owners ------------------------------------------------------------------------------------------------------ */
 
 belay_status belay_owner_create_from(belay_executor *ex, const belay_owner_options *given,
                                      belay_owner *out, const char *site) {
@@ -281,7 +282,7 @@ belay_status belay_owner_close(belay_task *self, belay_owner owner) {
     return status == BELAY_OK ? drain_owner(self, owner, what == LOST_LAST) : status;
 }
 
-/* ---- sources -------------------------------------------------------------------------------------------------------------------- */
+/* ---- sources ----------------------------------------------------------------------------------------------------- */
 
 /* A cell for each parent's link. */
 static belay_status prepare_links(const belay_token *parents, size_t count, cell **cells) {

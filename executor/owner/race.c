@@ -1,8 +1,8 @@
 /* Race, first success, quorum: loops over a scope that keeps outcomes.
  *
- * The scope collects: an entry's error cancels nobody by itself and counts as observed. Which entry a record belongs to is in
- * its argument, which is the entry. Everything is decided by the order of the scope's queue, that is, under one lock; what was
- * not taken from it when the decision fell is dropped at close. */
+ * The scope collects: an entry's error cancels nobody by itself and counts as observed. Which entry a record belongs to
+ * is in its argument, which is the entry. Everything is decided by the order of the scope's queue, that is, under one
+ * lock; what was not taken from it when the decision fell is dropped at close. */
 #include <belay/race.h>
 
 #include "owner/joins.h"
@@ -13,8 +13,8 @@ typedef struct contest {
     const belay_entry *entries;
     size_t n;
     belay_scope scope;
-    size_t
-        refused; /* entries from here on could not be spawned, and their end is still to be told */
+    /* Entries from here on could not be spawned, and their end is still to be told. */
+    size_t refused;
     const char *site;
 } contest;
 
@@ -85,7 +85,8 @@ static void drop_outcome(belay_outcome *o) {
     o->result_drop = NULL;
 }
 
-/* The caller's cancel reaches the entries, too, and perhaps first: an entry that it ended has not won. A value stays one. */
+/* The caller's cancel reaches the entries, too, and perhaps first: an entry that it ended has not won. A value stays
+ * one. */
 static bool is_ours(const contest *c, belay_outcome *outcome) {
     bool ours =
         outcome->kind != BELAY_OUTCOME_VALUE && outcome->cancel_requested && task_canceled(c->self);

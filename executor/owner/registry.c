@@ -225,7 +225,7 @@ void slot_give(belay_executor *ex, worker *w, slot_kind kind, void *slot) {
     lock_release(&ex->guests[place].pass);
 }
 
-/* ---- who calls ---------------------------------------------------------------------------------------------------- */
+/* ---- who calls --------------------------------------------------------------------------------------------------- */
 
 belay_status check_waiter(const belay_task *self) {
     if (unlikely(port_forked())) {

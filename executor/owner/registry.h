@@ -1,8 +1,8 @@
 /* The executor's data, and handles.
  *
- * A struct belay_executor lives as long as the process: executors are taken from a table by number and put back, so that
- * a stale handle, or a foreign thread that comes too late, still reads valid memory. What an executor allocates is freed
- * when it is destroyed.
+ * A struct belay_executor lives as long as the process: executors are taken from a table by number and put back, so
+ * that a stale handle, or a foreign thread that comes too late, still reads valid memory. What an executor allocates is
+ * freed when it is destroyed.
  *
  * A handle's generation is incarnation << 40 | the slot's generation. The incarnation is the executor's and rises with
  * each create, so all handles of a destroyed executor are stale without looking at a slot.
@@ -97,8 +97,8 @@ void executor_unclaim(belay_executor *ex);
 /* False: it is not running. A worker's thread of this executor need not call it, and may. */
 bool guest_enter(belay_executor *ex);
 void guest_leave(belay_executor *ex);
-/* A guest for a few instructions, who gets its shard with it: locks the pass. NULL: the handle is stale. The generation is
- * that of any handle of the executor. */
+/* A guest for a few instructions, who gets its shard with it: locks the pass. NULL: the handle is stale. The generation
+ * is that of any handle of the executor. */
 belay_executor *pass_take(uint32_t number, uint64_t generation, uint32_t *place);
 static inline void pass_release(belay_executor *ex, uint32_t place) {
     lock_release(&ex->guests[place].pass);

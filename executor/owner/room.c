@@ -1,7 +1,7 @@
 /* Room under a scope's concurrency cap.
  *
- * `room` counts slots in use, under the scope's lock; there may be `limit` of them, which can be changed, while `cap` stays
- * and says only that there is a limit. A spawner who finds none waits in `queue`, first come first
+ * `room` counts slots in use, under the scope's lock; there may be `limit` of them, which can be changed, while `cap`
+ * stays and says only that there is a limit. A spawner who finds none waits in `queue`, first come first
  * served; a member that ends hands its slot straight to the first waiter, so a late comer cannot take it. A cancelled
  * scope lets everybody in: what is spawned there is skipped. */
 #include "owner/scope.h"

@@ -279,7 +279,8 @@ scope *cleanup_scope_open(belay_task *self, const scope *of, const char *site) {
     return s;
 }
 
-/* In the executor's root, which it keeps open. Entered, and held: until the caller lets go, nobody ends it in its opener's place. */
+/* In the executor's root, which it keeps open. Entered, and held: until the caller lets go, nobody ends it in its
+ * opener's place. */
 static belay_status open_in_root(belay_executor *ex, const belay_scope_options *o, scope_kind kind,
                                  const char *site, scope **out) {
     belay_status status = count_enter(NULL, ex->root, count_generation(ex->root), false);

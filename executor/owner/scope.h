@@ -1,4 +1,5 @@
-/* A scope, inside. Public contract: <belay/scope.h>. Protocols: docs/protocols/close.md, cancel.md, owner.md and cleanup.md.
+/* A scope, inside. Public contract: <belay/scope.h>. Protocols: docs/protocols/close.md, cancel.md, owner.md and
+ * cleanup.md.
  *
  * A scope is a type-stable slot. It lives from open to the end of its close. Who may touch it: its opener; its members
  * (they are counted); whoever has pinned it, that is, raised its count by handle; and, under the parent's lock, whoever
@@ -32,7 +33,8 @@ typedef enum shield_state { SHIELD_NONE = 0, SHIELD_ACTIVE, SHIELD_ENDED } shiel
 /* Who ends it: its opener by closing it, or the last reference. A source is an owner without tasks. */
 typedef enum scope_kind { SCOPE_PLAIN = 0, SCOPE_OWNER, SCOPE_SOURCE } scope_kind;
 
-/* A link from a token to a scope: one registration for each level, because a soft cancel may be followed by a hard one. */
+/* A link from a token to a scope: one registration for each level, because a soft cancel may be followed by a hard
+ * one. */
 typedef struct token_follow {
     belay_registration at[CANCEL_LEVELS];
 } token_follow;
@@ -51,8 +53,8 @@ typedef struct failure_book {
 /* Service tasks, oldest first; see owner/service.c. Under the lock of the scope that they serve. */
 typedef struct services {
     struct scope *hidden; /* where they are members; NULL: there never was one */
-    belay_task_handle
-        *list; /* weak: those that have ended by themselves are thrown out when it is full */
+    /* Weak: those that have ended by themselves are thrown out when it is full. */
+    belay_task_handle *list;
     uint32_t count;
     uint32_t promised; /* places that spawners have been promised */
     uint32_t capacity;
@@ -104,20 +106,20 @@ typedef struct scope {
     belay_time deadline_at;
     uint8_t shield;    /* shield_state */
     bool shield_armed; /* the timer of its end is */
-    bool
-        shield_ended_from_above; /* and its opener is still to be told; between shield_end_below and shield_tell */
-    bool
-        shield_on_knock; /* the end is a budget after the first cancel that it keeps out, not a fixed time */
+    /* And its opener is still to be told; between shield_end_below and shield_tell. */
+    bool shield_ended_from_above;
+    /* The end is a budget after the first cancel that it keeps out, not a fixed time. */
+    bool shield_on_knock;
     late_timer shield_end;
     belay_time shield_until; /* BELAY_NEVER: not known yet */
-    int64_t
-        budget; /* constant: nanoseconds that cleanup in this scope may wait after a cancel, or NO_BUDGET_SET */
+    /* Constant: nanoseconds that cleanup in this scope may wait after a cancel, or NO_BUDGET_SET. */
+    int64_t budget;
     bool shielded; /* constant while open: it was opened as a shield */
     ATOMIC(uint32_t)
     followed;       /* something was put down for its cancel; set before, by who pins the scope */
     list on_cancel; /* cells, under their own lock: owner/cell.h */
-    list watchers
-        [CANCEL_LEVELS]; /* arms, under the cells' lock: who waits for a cancel of the level or a harder one */
+    /* Arms, under the cells' lock: who waits for a cancel of the level or a harder one. */
+    list watchers[CANCEL_LEVELS];
     list cleanup;                  /* cells: what runs at the close */
     bool cleaned;                  /* under the cells' lock: no more is taken */
     const belay_binding *bindings; /* constant while open: the opener's memory */
@@ -151,8 +153,8 @@ static inline uint32_t count_generation(const scope *s) {
         &s->generation); /* relaxed: constant for who may look; else compared again with the word */
 }
 
-/* How far the private count may drift from zero before it is moved to the word: tasks that begin at home and end elsewhere
- * let it rise without a bound. */
+/* How far the private count may drift from zero before it is moved to the word: tasks that begin at home and end
+ * elsewhere let it rise without a bound. */
 #define COUNT_DRIFT ((int64_t)1 << 20)
 /* Moves it; by the home worker, inside its section. */
 void count_settle(scope *s);
@@ -182,8 +184,8 @@ static inline bool count_at_home(worker *w, scope *s, uint32_t generation, int64
 belay_status count_enter(worker *w, scope *s, uint32_t generation, bool member);
 /* n less; the last access to the scope unless the caller holds it otherwise. */
 void count_leave_shared(scope *s, uint32_t n);
-/* One less, which may be put off: to be taken together with those that follow on this worker. From the worker loop only,
- * which settles (task/fiber.h) before it does anything but start another member of the same scope. */
+/* One less, which may be put off: to be taken together with those that follow on this worker. From the worker loop
+ * only, which settles (task/fiber.h) before it does anything but start another member of the same scope. */
 static inline void count_leave_later(worker *w, scope *s) {
     if (count_at_home(w, s, count_generation(s), -1)) {
         return;
@@ -223,7 +225,7 @@ uint64_t count_read(scope *s);
 /* Is the slot an open scope? A snapshot. */
 bool count_is_open(const scope *s);
 
-/* ---- owner/shard.c ------------------------------------------------------------------------------------------------ */
+/* ---- owner/shard.c ----------------------------------------------------------------------------------------------- */
 
 enum { SHARD_BATCH = 64 }; /* most that are told at a time */
 
@@ -236,7 +238,7 @@ shard *shard_lock_of(belay_task *t);
  * calling worker, or NULL. */
 bool shards_tell(scope *s, const worker *w);
 
-/* ---- owner/bulk.c -------------------------------------------------------------------------------------------------- */
+/* ---- owner/bulk.c ------------------------------------------------------------------------------------------------ */
 
 void bulk_init(belay_executor *ex);
 /* Claims for cancel, and makes runnable, every linked task; where they are many, the workers do so soon. */
@@ -244,7 +246,7 @@ void shards_cancel(scope *s);
 
 #include "owner/cancel.h"
 
-/* ---- owner/defer.c: cleanup -------------------------------------------------------------------------------------------- */
+/* ---- owner/defer.c: cleanup -------------------------------------------------------------------------------------- */
 
 /* Under the lock: is there something deferred to the scope? If not, no more is taken. */
 bool cleanup_wanted(scope *s);
@@ -255,7 +257,7 @@ void cleanup_run_outside(scope *s);
 /* Runs what the running task has deferred. */
 void cleanup_run_task(belay_task *t);
 
-/* ---- owner/owner.c ---------------------------------------------------------------------------------------------------- */
+/* ---- owner/owner.c ----------------------------------------------------------------------------------------------- */
 
 /* Under the lock, the count being zero: is it an owner that ends now? Then owner_end, without the lock. */
 bool owner_ends(scope *s);
@@ -263,14 +265,14 @@ void owner_end(scope *s);
 /* Takes all its references away. The caller pins it. */
 void owner_abandon(scope *s);
 
-/* ---- owner/scope.c, owner/close.c ------------------------------------------------------------------------------------ */
+/* ---- owner/scope.c, owner/close.c -------------------------------------------------------------------------------- */
 
 belay_scope scope_handle(const belay_executor *ex, const scope *s);
 /* Opens a scope, an owner or a source in the root. With `made` the caller goes on holding it, and calls scope_done. */
 belay_status scope_open_in_root(belay_executor *ex, const belay_scope_options *o, scope_kind kind,
                                 belay_scope *out, scope **made, const char *site);
-/* A scope for deferred calls: shielded, for the smaller of the budgets of the scope whose cleanup it is and of the one around, after the
- * first cancel. NULL: no memory, or the budget is nothing. */
+/* A scope for deferred calls: shielded, for the smaller of the budgets of the scope whose cleanup it is and of the one
+ * around, after the first cancel. NULL: no memory, or the budget is nothing. */
 scope *cleanup_scope_open(belay_task *self, const scope *of, const char *site);
 /* Closes it. */
 void cleanup_scope_close(belay_task *self, scope *s);
@@ -283,8 +285,9 @@ bool scope_has_ancestor(const scope *s, const scope *ancestor);
 bool task_inside(const belay_task *t, const scope *s);
 /* A scope for another's services, which the caller links. NULL: no memory. */
 scope *scope_new_hidden(scope *serves);
-/* owner/service.c: cancels the services of a scope that has no ordinary task, youngest first, each once the one before has ended.
- * Its lock is held at the call, where the count is zero, and at the return. WAIT_OK or WAIT_TIMEDOUT: call again. */
+/* owner/service.c: cancels the services of a scope that has no ordinary task, youngest first, each once the one before
+ * has ended. Its lock is held at the call, where the count is zero, and at the return. WAIT_OK or WAIT_TIMEDOUT: call
+ * again. */
 wait_word services_end(belay_task *self, scope *s, int64_t deadline);
 scope *scope_root_open(belay_executor *ex);
 /* Frees the root, which is empty. */
@@ -323,14 +326,14 @@ static inline bool scope_is_deaf(const scope *s) {
 /* Tells the program of an error that nobody has observed. */
 void failure_unobserved(const belay_executor *ex, const belay_failure *failure);
 
-/* ---- owner/next.c: outcomes in the order of completion ------------------------------------------------------------------ */
+/* ---- owner/next.c: outcomes in the order of completion ----------------------------------------------------------- */
 
 /* The task is done; the running task's reference goes to the scope. Before the scope's count is lowered. */
 void results_add(scope *s, belay_task *t);
 /* Drops what nobody has taken. The scope has ended, and is the caller's. */
 void results_drop(scope *s);
 
-/* ---- owner/scope_calls.c: scopes by handle ------------------------------------------------------------------------------------ */
+/* ---- owner/scope_calls.c: scopes by handle ----------------------------------------------------------------------- */
 
 /* Pins the scope. NULL: stale, nothing to be done. Else scope_done. */
 scope *scope_hold(belay_scope h, belay_executor **ex);
@@ -350,7 +353,7 @@ uint32_t reason_slot_bytes(void);
 uint32_t reason_slot_link(void);
 uint32_t reason_slot_number(void);
 
-/* ---- owner/spawn.c: the block of a task with a start time ----------------------------------------------------------------- */
+/* ---- owner/spawn.c: the block of a task with a start time -------------------------------------------------------- */
 
 /* Before the body: the task has started, or is skipped. */
 void deferred_end(belay_executor *ex, worker *w, belay_task *t);
@@ -358,7 +361,7 @@ uint32_t deferred_bytes(void);
 uint32_t deferred_link(void);
 uint32_t deferred_number(void);
 
-/* ---- owner/run.c ------------------------------------------------------------------------------------------------------- */
+/* ---- owner/run.c ------------------------------------------------------------------------------------------------- */
 
 /* The task of which t is a part: itself, or the one that forked. Only the running task. */
 belay_task *task_whole(belay_task *t);

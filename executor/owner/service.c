@@ -1,17 +1,18 @@
 /* Service tasks: they run beside a scope's ordinary tasks and are ended after them.
  *
- * They are members of a hidden scope, a child of the one they serve, made at the first of them: so the count of the scope is that
- * of its ordinary tasks, and spawning those costs nothing more. Cancels reach the hidden scope as any child. The scope
- * remembers its services in the order of their start, by handles without a reference in an array that is cleaned of those that
- * have ended when it is full: memory is that of the live ones, about.
+ * They are members of a hidden scope, a child of the one they serve, made at the first of them: so the count of the
+ * scope is that of its ordinary tasks, and spawning those costs nothing more. Cancels reach the hidden scope as any
+ * child. The scope remembers its services in the order of their start, by handles without a reference in an array that
+ * is cleaned of those that have ended when it is full: memory is that of the live ones, about.
  *
- * 1. A spawner enters the scope's count (that says whether it may, and keeps the scope from its end). Under the lock it makes
- *    sure that the hidden scope exists and has a place in the array promised. It spawns, puts the handle there, and leaves the
- *    count.
- * 2. The close finds the count at zero and, under the same hold of the lock, refuses new services: so no promise is out. It
- *    takes the youngest, cancels it, waits until it is done, strikes it out; and so on; then ends the hidden scope, and looks at
- *    the count again, for a service may have spawned ordinary tasks at its end.
- * Two may do 2 at once (shutdown): each strikes out only what it still finds there, and one of them takes the hidden scope. */
+ * 1. A spawner enters the scope's count (that says whether it may, and keeps the scope from its end). Under the lock it
+ *    makes sure that the hidden scope exists and has a place in the array promised. It spawns, puts the handle there,
+ *    and leaves the count.
+ * 2. The close finds the count at zero and, under the same hold of the lock, refuses new services: so no promise is
+ *    out. It takes the youngest, cancels it, waits until it is done, strikes it out; and so on; then ends the hidden
+ *    scope, and looks at the count again, for a service may have spawned ordinary tasks at its end.
+ * Two may do 2 at once (shutdown): each strikes out only what it still finds there, and one of them takes the hidden
+ * scope. */
 #include "owner/joins.h"
 #include "owner/spawn.h"
 
@@ -19,7 +20,7 @@
 
 enum { FIRST_PLACES = 4 };
 
-/* ---- the hidden scope --------------------------------------------------------------------------------------------- */
+/* ---- the hidden scope -------------------------------------------------------------------------------------------- */
 
 /* Under the lock of the scope it is to serve: of two made at once only one is taken. */
 static bool adopt(scope *s, scope *hidden) {
@@ -72,7 +73,7 @@ static void end_hidden(belay_task *self, scope *s, scope *hidden) {
     }
 }
 
-/* ---- remembering services ------------------------------------------------------------------------------------------ */
+/* ---- remembering services ---------------------------------------------------------------------------------------- */
 
 static bool is_gone(belay_executor *ex, belay_task_handle h) {
     return ref_generation(slab_at(&ex->tasks, h.slot)) != (h.generation & SLOT_GENERATION);
@@ -89,8 +90,8 @@ static void throw_out(belay_executor *ex, services *v) {
     v->count = kept;
 }
 
-/* Under the lock: is there a place? Then it is promised. Not if the array is nearly full of live ones: going through them all would
- * have to be done again soon. */
+/* Under the lock: is there a place? Then it is promised. Not if the array is nearly full of live ones: going through
+ * them all would have to be done again soon. */
 static bool promise(belay_executor *ex, services *v) {
     if (v->count + v->promised >= v->capacity) {
         throw_out(ex, v);
@@ -166,7 +167,7 @@ static void remember(scope *s, belay_task_handle h) {
     lock_release(&s->lock);
 }
 
-/* ---- spawning --------------------------------------------------------------------------------------------------------- */
+/* ---- spawning ---------------------------------------------------------------------------------------------------- */
 
 static belay_status spawn_counted(belay_executor *ex, scope *s, const request *r) {
     scope *hidden;
@@ -198,7 +199,7 @@ belay_status service_spawn(belay_executor *ex, scope *s, uint32_t generation, co
     return status;
 }
 
-/* ---- ending --------------------------------------------------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------------------------------------ */
 
 /* Under the lock: the youngest; all zero: none. */
 static belay_task_handle youngest(const scope *s) {

@@ -1,11 +1,12 @@
 /* Where a scope finds its suspended tasks.
  *
- * A task is linked when it first suspends, defers its start or opens a scope, and unlinked when it ends: a task that does
- * none of these never touches a shard. A scope begins with one shard; at the first contention it gets one per worker,
- * which stay with the slot for its later lives, so that whoever looks late never reads freed memory.
+ * A task is linked when it first suspends, defers its start or opens a scope, and unlinked when it ends: a task that
+ * does none of these never touches a shard. A scope begins with one shard; at the first contention it gets one per
+ * worker, which stay with the slot for its later lives, so that whoever looks late never reads freed memory.
  *
- * A canceller (or a worker for it, see owner/bulk.c) moves each anchor it has told to the `told` list, so that it can let
- * go of the lock between batches without a cursor. Who links after the cancel word was set reads it afterwards, under this very lock's order. */
+ * A canceller (or a worker for it, see owner/bulk.c) moves each anchor it has told to the `told` list, so that it can
+ * let go of the lock between batches without a cursor. Who links after the cancel word was set reads it afterwards,
+ * under this very lock's order. */
 #include "owner/scope.h"
 
 enum { STEPS_AHEAD = 24 };
@@ -141,7 +142,8 @@ static void collect(shard *h, batch *b, uint32_t most) {
     list_move_until(&h->told, head, node);
 }
 
-/* Under the lock. Not those that a shield protects: its end will tell them. Those that are the caller's now stay in the batch. */
+/* Under the lock. Not those that a shield protects: its end will tell them. Those that are the caller's now stay in the
+ * batch. */
 static void claim(batch *b) {
     uint32_t mine = 0;
     for (uint32_t i = 0; i < b->count; i++) {

@@ -78,7 +78,7 @@ static uint32_t flags_of(const scope *s, const request *r) {
            ((r->options->flags & BELAY_TASK_RUN_CANCELED) != 0 ? STATE_RUN_CANCELED : 0u);
 }
 
-/* ---- deferred start ------------------------------------------------------------------------------------------------ */
+/* ---- deferred start ---------------------------------------------------------------------------------------------- */
 
 static runnable *fire_start(timer *tm, due *d) {
     (void)d;
@@ -118,7 +118,7 @@ void deferred_end(belay_executor *ex, worker *w, belay_task *t) {
     slot_give(ex, w, SLOT_DEFERRED, d);
 }
 
-/* ---- accepting ------------------------------------------------------------------------------------------------------- */
+/* ---- accepting --------------------------------------------------------------------------------------------------- */
 
 /* From here on the task is accepted. */
 static void launch(belay_executor *ex, worker *w, belay_task *t, scope *s, const request *r,
@@ -248,8 +248,8 @@ static inline bool spawn_fast(belay_task *self, belay_scope h, belay_body *body,
 
 _Static_assert((int)FOREIGN_SHARDS == (int)SCHED_INJECT, "a ring goes with each pass");
 
-/* The pass is held: it is guest's pass, and lock of the slots, the counter and the ring. The scope's count has been raised,
- * so the scope may be looked at. BELAY_EAGAIN: not the usual case, the count is still raised. */
+/* The pass is held: it is guest's pass, and lock of the slots, the counter and the ring. The scope's count has been
+ * raised, so the scope may be looked at. BELAY_EAGAIN: not the usual case, the count is still raised. */
 static belay_status spawn_held(belay_executor *ex, uint32_t place, scope *s, const request *r) {
     foreign_shard *f = &ex->foreign[place];
     belay_task *t = s->cap == 0 && !is_known(s, r) ? slab_take(&ex->tasks, &f->tasks) : NULL;
@@ -263,8 +263,8 @@ static belay_status spawn_held(belay_executor *ex, uint32_t place, scope *s, con
     return BELAY_OK;
 }
 
-/* From a foreign thread, without options or a handle. BELAY_EAGAIN: not the usual case, nothing was done. Until the count is
- * lowered again it keeps the scope, and so the executor, also without the pass. */
+/* From a foreign thread, without options or a handle. BELAY_EAGAIN: not the usual case, nothing was done. Until the
+ * count is lowered again it keeps the scope, and so the executor, also without the pass. */
 static belay_status spawn_foreign(belay_scope h, const request *r) {
     if (unlikely(port_forked() || r->body == NULL || worker_current() != NULL)) {
         return BELAY_EAGAIN;

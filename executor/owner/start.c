@@ -1,15 +1,16 @@
 /* The start handshake.
  *
- * A handshake lies on the starter's stack. Its arm is the first in the child's ring of joiners from the moment the child exists
- * until the child is ready or done: the starter does not leave before, so whoever finds the arm there, under the child's lock,
- * may use the handshake. The child's record says only (STATE_STARTER) that it was spawned this way.
+ * A handshake lies on the starter's stack. Its arm is the first in the child's ring of joiners from the moment the
+ * child exists until the child is ready or done: the starter does not leave before, so whoever finds the arm there,
+ * under the child's lock, may use the handshake. The child's record says only (STATE_STARTER) that it was spawned this
+ * way.
  *
  *     PENDING -> READY      belay_started, which takes the arm out
  *     PENDING -> DONE       the child's ending is published, and goes to the starter alone
- *     PENDING -> given up   the starter was cancelled or timed out; the arm stays, belay_started is refused, the child is
- *                           cancelled; then DONE
- * All under the child's lock. The starter arms its waiter under that lock after it has looked; a wake that comes earlier finds
- * it idle and fails, which is right: the state says it all.
+ *     PENDING -> given up   the starter was cancelled or timed out; the arm stays, belay_started is refused, the child
+ *                           is cancelled; then DONE
+ * All under the child's lock. The starter arms its waiter under that lock after it has looked; a wake that comes
+ * earlier finds it idle and fails, which is right: the state says it all.
  *
  * The child gets the handshake as its argument, and puts its own in place before its body is called. */
 #include <belay/start.h>
@@ -32,7 +33,7 @@ bool start_is_pending(const belay_task *t) {
     return t->joiners != NULL && t->joiners->mark == MARK_STARTER;
 }
 
-/* ---- the child's side --------------------------------------------------------------------------------------------- */
+/* ---- the child's side -------------------------------------------------------------------------------------------- */
 
 static belay_status start_body(belay_task *self, void *arg) {
     const handshake *h = arg;
@@ -78,7 +79,7 @@ belay_status belay_started(belay_task *self, void *value) {
     return status;
 }
 
-/* ---- the starter's side ------------------------------------------------------------------------------------------- */
+/* ---- the starter's side ------------------------------------------------------------------------------------------ */
 
 /* The child's lock is held at the call and at the return, and let go of to cancel. */
 static void give_up(handshake *h, belay_executor *ex, belay_task *t, lock *l, wait_word why) {

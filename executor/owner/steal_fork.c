@@ -1,8 +1,8 @@
 /* Fork-join, the thief's side. The protocol is at the head of owner/fork.c.
  *
  * A stolen fork runs as a task of its own, with a record but without a place in a scope's count: its owner cannot end
- * before it is synced. It stands in the scope that was the owner's innermost when it was forked, so that cancelling that
- * scope reaches it, and the owner cannot close the scope before it has synced. */
+ * before it is synced. It stands in the scope that was the owner's innermost when it was forked, so that cancelling
+ * that scope reaches it, and the owner cannot close the scope before it has synced. */
 #include "owner/forks.h"
 #include "owner/scope.h"
 
@@ -147,8 +147,8 @@ runnable *upcall_steal_orphan(worker *w) {
     return r;
 }
 
-/* Before the heavy fence of a parker: the owner's next fork reads the request and wakes somebody, or its head is seen by
- * the parker's look afterwards. */
+/* Before the heavy fence of a parker: the owner's next fork reads the request and wakes somebody, or its head is seen
+ * by the parker's look afterwards. */
 void upcall_ask_forks(worker *victim) {
     fork_deque *d = load_acquire(&victim->forks); /* pairs with attach and switch_to */
     if (d != NULL) {
@@ -184,7 +184,7 @@ bool upcall_orphans_visible(const sched *s) {
     return visible;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* The result is in the slot: tells the owner, and forgets the record. */
 static void done(worker *w, belay_task *r, belay_fork_slot *slot) {
@@ -223,7 +223,7 @@ void fork_run_stolen(belay_task *r) {
     done(worker_current(), r, slot);
 }
 
-/* ---- cancelling ----------------------------------------------------------------------------------------------------- */
+/* ---- cancelling -------------------------------------------------------------------------------------------------- */
 
 /* The stolen fork in this slot, with its owner's cancel word copied to it. NULL: none. Under the owner's lock. */
 static belay_task *mark_slot(belay_task *owner, belay_fork_slot *slot) {

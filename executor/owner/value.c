@@ -1,4 +1,5 @@
-/* Inherited values: looked up along the scopes. They are constant while their scope is open, and the caller is inside. */
+/* Inherited values: looked up along the scopes. They are constant while their scope is open, and the caller is
+ * inside. */
 #include <string.h>
 
 #include "owner/scope.h"

@@ -18,8 +18,8 @@ typedef struct port_fiber {
     uintptr_t valgrind;   /* Valgrind's stack id */
     void *cxx_globals[2]; /* the C++ runtime's 16 bytes: caught exceptions, uncaught count */
 #if defined(BELAY_ASAN)
-    const void
-        *asan_low; /* the stack as AddressSanitizer knows it, a thread's own stack included */
+    /* The stack as AddressSanitizer knows it, a thread's own stack included. */
+    const void *asan_low;
     size_t asan_size;
 #endif
 } port_fiber;

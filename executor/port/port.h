@@ -160,7 +160,8 @@ enum {
     PORT_FD_BAD = 16    /* no open descriptor; port_fd_poll only */
 };
 
-/* Watches many descriptors, one-shot: a report disables until the next arm. wait: one thread at a time; the rest: any. */
+/* Watches many descriptors, one-shot: a report disables until the next arm. wait: one thread at a time; the rest:
+ * any. */
 typedef struct port_poller {
     int32_t poll;
     int32_t wake;
@@ -188,8 +189,8 @@ void port_poller_close(port_poller *poller);
 port_watch port_poller_arm(port_poller *poller, int fd, uint64_t key, uint32_t interest);
 /* Forgets the descriptor. */
 void port_poller_disarm(port_poller *poller, int fd);
-/* Sleeps until something is ready, somebody calls port_poller_wake, or the deadline (PORT_NEVER: none; in the past: does
- * not sleep). May return 0 without cause. */
+/* Sleeps until something is ready, somebody calls port_poller_wake, or the deadline (PORT_NEVER: none; in the past:
+ * does not sleep). May return 0 without cause. */
 uint32_t port_poller_wait(port_poller *poller, port_event *out, uint32_t most, int64_t deadline);
 /* Ends the present wait, or else the next. */
 void port_poller_wake(port_poller *poller);

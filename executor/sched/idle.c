@@ -12,13 +12,13 @@
  *                        4. sleep on the own event count, read before step 1
  * Either the publisher's step 3 sees step 1, or the parker's step 3 sees the publisher's step 1. A publisher that
  * sees a searcher relies on it: a searcher either finds the work, or is the last to stop and takes steps 2 and 3.
- * A searcher that finds work and was the last wakes a successor if there is more to be seen. That look has no heavy fence
- * before it (it would delay the work found by microseconds), so it may miss what a busy worker is just publishing in the
- * belief that we search on. Then that work waits for its own worker, or for the monitor's next round (sched_nudge), and
- * not for ever.
+ * A searcher that finds work and was the last wakes a successor if there is more to be seen. That look has no heavy
+ * fence before it (it would delay the work found by microseconds), so it may miss what a busy worker is just publishing
+ * in the belief that we search on. Then that work waits for its own worker, or for the monitor's next round
+ * (sched_nudge), and not for ever.
  *
- * Whoever clears a bit in `parked` owes that worker a wake, and moves its count to searching before it: so a wake is never
- * spent on a worker that has left by itself, and the worker waits for it when it finds its bit gone. */
+ * Whoever clears a bit in `parked` owes that worker a wake, and moves its count to searching before it: so a wake is
+ * never spent on a worker that has left by itself, and the worker waits for it when it finds its bit gone. */
 #include "sched/sched.h"
 
 #define PARKED_ONE UINT64_C(1)
@@ -195,8 +195,8 @@ void idle_search_end(worker *w, bool found) {
 }
 
 /* Takes back the own bit, or, if a waker was faster, accepts its wake: waits for it, because the waker moves our count
- * before it. Else we would count ourselves out before we were counted in, and a publisher would believe in a searcher that
- * is none. Either way we are a searcher now. */
+ * before it. Else we would count ourselves out before we were counted in, and a publisher would believe in a searcher
+ * that is none. Either way we are a searcher now. */
 static void leave_parked(worker *w, uint32_t seen) {
     if (!unpark(w->sched, w->index)) {
         while (ck_ec32_value(&w->ec) == seen) {
@@ -248,7 +248,8 @@ bool idle_all_parked(const sched *s) {
     return parked_of(load_seq_cst(&s->idle)) == s->count; /* seq_cst: see event/monitor.c */
 }
 
-/* Who fires a timer submits what it made runnable before the wheel shows no deadline: so the deadlines are read first. */
+/* Who fires a timer submits what it made runnable before the wheel shows no deadline: so the deadlines are read
+ * first. */
 bool worker_quiet(worker *w, uint32_t starved) {
     sched *s = w->sched;
     for (uint32_t i = 0; i < s->count; i++) {

@@ -1,5 +1,5 @@
-/* The way in for threads that are no workers: a few stacks, pushed with one locked instruction, popped whole, and beside
- * each a ring (sched/runq.h) for threads that hold a lock anyhow, which need no locked instruction more.
+/* The way in for threads that are no workers: a few stacks, pushed with one locked instruction, popped whole, and
+ * beside each a ring (sched/runq.h) for threads that hold a lock anyhow, which need no locked instruction more.
  *
  * Concurrency Kit's ck_stack with push_upmc and batch_pop_upmc: pops take everything, so there is no ABA. A batch
  * comes out newest first and is reversed here. ck_ring is not used: its consumer side reads a slot before its swap,

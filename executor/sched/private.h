@@ -16,7 +16,8 @@ static inline runnable *private_batch_pop(worker *w) {
     return load_relaxed(&w->batch[next % RUNQ_CLAIM]);
 }
 
-/* What will be taken after `some` more of the batch; NULL: not known. A hint, also for the owner: a raider may take it. */
+/* What will be taken after `some` more of the batch; NULL: not known. A hint, also for the owner: a raider may take
+ * it. */
 static inline runnable *private_ahead(const worker *w, uint32_t some) {
     uint32_t next = load_relaxed(&w->batch_next); /* relaxed, all: a hint */
     uint32_t left = load_relaxed(&w->batch_end) - next;
@@ -59,10 +60,10 @@ static inline runnable *worker_poll_inline(worker *w) {
     return worker_poll(w);
 }
 
-/* For a task that gives way: takes the next of the batch and puts `self` at its end, in one go. That is its place only while
- * the queue is empty; and while no worker is idle nobody needs to see it there. The section stays entered: the caller leaves
- * it, with private_swapped, when the stack of `self` was left, so that no raider takes it before. NULL: not that case,
- * nothing was done. */
+/* For a task that gives way: takes the next of the batch and puts `self` at its end, in one go. That is its place only
+ * while the queue is empty; and while no worker is idle nobody needs to see it there. The section stays entered: the
+ * caller leaves it, with private_swapped, when the stack of `self` was left, so that no raider takes it before. NULL:
+ * not that case, nothing was done. */
 static inline runnable *private_swap(worker *w, runnable *self) {
     /* relaxed, all: own words, or ours inside the section; `idle` is a hint, read again in private_swapped */
     uint32_t tick = load_relaxed(&w->tick) + 1;
@@ -91,8 +92,8 @@ static inline void private_swapped(worker *w) {
     sched_notify_worker(w->sched); /* who became idle meanwhile finds hidden work */
 }
 
-/* Where a task that gives way goes otherwise: to the queue; but while no worker is idle and the queue is short both go to
- * the batch. */
+/* Where a task that gives way goes otherwise: to the queue; but while no worker is idle and the queue is short both go
+ * to the batch. */
 void worker_requeue(worker *w, runnable *r);
 
 #endif

@@ -7,9 +7,9 @@
 
 #include "port/fiber.h"
 
-/* ThreadSanitizer does not see that what one worker's thread does on several stacks happens in turn, and is not to see it,
- * or races between tasks of one worker would be hidden. So the order that it needs goes with each runnable: release by who
- * hands it on (port_tsan_release), acquire by who has it in hand next (port_tsan_acquire). */
+/* ThreadSanitizer does not see that what one worker's thread does on several stacks happens in turn, and is not to see
+ * it, or races between tasks of one worker would be hidden. So the order that it needs goes with each runnable: release
+ * by who hands it on (port_tsan_release), acquire by who has it in hand next (port_tsan_acquire). */
 typedef struct runnable {
     ck_stack_entry_t link;
 } runnable;

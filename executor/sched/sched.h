@@ -60,8 +60,8 @@ static inline void worker_push(worker *w, runnable *r);
 void sched_submit_pinned(sched *s, uint32_t index, runnable *r);
 /* From a thread that is no worker of s. */
 void sched_inject(sched *s, runnable *r);
-/* The same by who holds the lock that the floor above keeps for this shard: without a locked instruction, and the worker
- * that takes it need not chase links through records that are in another processor's cache. */
+/* The same by who holds the lock that the floor above keeps for this shard: without a locked instruction, and the
+ * worker that takes it need not chase links through records that are in another processor's cache. */
 void sched_inject_held(sched *s, uint32_t shard, runnable *r);
 /* Sees to it that a worker looks for work that was just made visible by a store of the caller's: free when
  * somebody searches or nobody is parked. */
@@ -98,8 +98,8 @@ static inline void worker_push(worker *w, runnable *r) {
 bool idle_search_begin(sched *s);
 /* found: the searcher has work; the last one wakes a successor. */
 void idle_search_end(worker *w, bool found);
-/* Parks the worker until it is woken, or until its next timer, or for SCHED_HIDDEN_NS if others hide work, unless work is
- * seen on the last look. Returns as a searcher. `searching`: whether the caller is one. */
+/* Parks the worker until it is woken, or until its next timer, or for SCHED_HIDDEN_NS if others hide work, unless work
+ * is seen on the last look. Returns as a searcher. `searching`: whether the caller is one. */
 void idle_park(worker *w, bool searching);
 /* No worker runs anything. A hint. */
 bool idle_all_parked(const sched *s);

@@ -1,8 +1,8 @@
 /* What a worker runs next.
  *
  * Order: hand-off slot, claimed batch, own queue; every LOOK_OUTSIDE picks, and whenever those are empty, also timers,
- * the inbox of pinned tasks, the injection queue and jobs for all workers, so that a task that keeps respawning itself cannot keep them
- * waiting. Then other workers. Then sleep. */
+ * the inbox of pinned tasks, the injection queue and jobs for all workers, so that a task that keeps respawning itself
+ * cannot keep them waiting. Then other workers. Then sleep. */
 #include "sched/private.h"
 #include "sched/sched.h"
 

@@ -138,8 +138,8 @@ runnable *worker_next(worker *w);
 /* Takes hidden work (half of the batch, or the hand-off slot) of another worker. Any worker's thread. Returns how
  * many were put into out. */
 uint32_t worker_raid(worker *victim, runnable *out[RUNQ_CLAIM]);
-/* The running task is going to block in the system: what the worker hides may be raided at once, and somebody is woken for
- * it; and the end of that. False: it has said so before; has not, or has waited since. */
+/* The running task is going to block in the system: what the worker hides may be raided at once, and somebody is woken
+ * for it; and the end of that. False: it has said so before; has not, or has waited since. */
 bool worker_block_begin(worker *w);
 bool worker_block_end(worker *w);
 /* Is there work that only a raid reaches? A hint. */

@@ -3,9 +3,9 @@
  * Where many slept, each record and each stack is cold: resuming one waits for memory a dozen times in a row, and each
  * return to a frame for one more. So the one after the next is fetched while this one runs, and its record before that.
  *
- * What is looked at may not be ours any more: somebody may raid the batch at this moment, and the task may run already, end,
- * and its record serve another. A record is always readable, its `home` is an atomic, and fetching is harmless whatever
- * the address; nothing is read through it. */
+ * What is looked at may not be ours any more: somebody may raid the batch at this moment, and the task may run already,
+ * end, and its record serve another. A record is always readable, its `home` is an atomic, and fetching is harmless
+ * whatever the address; nothing is read through it. */
 #ifndef BELAY_TASK_FETCH_H
 #define BELAY_TASK_FETCH_H
 

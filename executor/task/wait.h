@@ -1,11 +1,11 @@
 /* Waiting: the one mechanism under every call that can suspend a task or park a foreign thread.
  *
  * A waiter lives on the stack of the one who waits. An arm links it into an object's list, under the object's lock; who
- * waits for several objects at once has an arm for each. Whoever ends the wait first claims it by one compare-and-swap on
- * the wait word; the waiter then takes its arms out of wherever they still are (under the same locks), so no claim can come
- * later: a source of wakes reaches a waiter only under a lock that the waiter takes before it goes. The one claimer without
- * a lock, the worker that has just parked the task, names the wait by its number, because the task may have been resumed,
- * and the record reused, in the meantime.
+ * waits for several objects at once has an arm for each. Whoever ends the wait first claims it by one compare-and-swap
+ * on the wait word; the waiter then takes its arms out of wherever they still are (under the same locks), so no claim
+ * can come later: a source of wakes reaches a waiter only under a lock that the waiter takes before it goes. The one
+ * claimer without a lock, the worker that has just parked the task, names the wait by its number, because the task may
+ * have been resumed, and the record reused, in the meantime.
  *
  * The wait word (of the task; a foreign thread has one in its waiter):
  *     IDLE -> ARMED          waiter_init, by the waiter, with the next number
@@ -78,26 +78,27 @@ struct waiter;
 typedef struct arm {
     list link;             /* under the object's lock */
     struct waiter *waiter; /* constant while linked */
-    bool
-        said; /* what the object has to say with the wake, if its source uses that; under the object's lock */
+    /* What the object has to say with the wake, if its source uses that; under the object's lock. */
+    bool said;
     uint32_t mark; /* 0, or what else it means to the object; constant while linked */
 } arm;
 
 typedef struct waiter {
     arm arm; /* the only one of a wait for a single object */
-    arm *
-        fired; /* written by who claims with OK, under the lock of the arm's object; the waiter reads it after it has
-                         passed the locks of all its arms */
+    /* Written by who claims with OK, under the lock of the arm's object; the waiter reads it after it has passed the
+     * locks of all its arms. */
+    arm *fired;
     belay_task *task; /* NULL: a foreign thread */
     atomic_u32 own;   /* a foreign thread's wait word */
     timer timer;
     sched *sched; /* the task's */
-    uintptr_t
-        awaits; /* whose end would end the wait: AWAITS_NOBODY, a task, or a scope + 1; for the finder of cycles */
+    /* Whose end would end the wait: AWAITS_NOBODY, a task, or a scope + 1; for the finder of cycles. */
+    uintptr_t awaits;
 } waiter;
 
-/* Somebody, or several, or nobody in particular; or a task; or, plus the tag, a scope, or a lock: the address of a word whose value is the
- * owner's record with flags in the lowest three bits, the third of which says that it is no record. */
+/* Somebody, or several, or nobody in particular; or a task; or, plus the tag, a scope, or a lock: the address of a word
+ * whose value is the owner's record with flags in the lowest three bits, the third of which says that it is no
+ * record. */
 #define AWAITS_NOBODY ((uintptr_t)0)
 enum { AWAITS_SCOPE = 1, AWAITS_LOCK = 2, AWAITS_TAG = 3 };
 
@@ -108,14 +109,16 @@ void waiter_init(waiter *w, belay_task *self, bool drain);
 wait_word waiter_block(waiter *w, int64_t deadline, wait_kind kind);
 /* Not needed after all; the waiter was not linked anywhere, or the object's lock is held since. */
 void waiter_cancel(waiter *w);
-/* Does not wait after all, though linked: ends the wait, unless it is claimed. OK with `fired` NULL: it was not; else who
- * claimed it has ended it (`fired` can be read once the locks of all arms were passed). As waiter_block the waiter may still be
- * linked. */
+/* Does not wait after all, though linked: ends the wait, unless it is claimed. OK with `fired` NULL: it was not; else
+ * who claimed it has ended it (`fired` can be read once the locks of all arms were passed). As waiter_block the waiter
+ * may still be linked. */
 wait_word waiter_finish(waiter *w);
-/* Could the wait be claimed for this arm? Under the lock of the arm's object. A hint: a true answer may be outdated at once. */
+/* Could the wait be claimed for this arm? Under the lock of the arm's object. A hint: a true answer may be outdated at
+ * once. */
 bool arm_live(const arm *a);
-/* Claims the wait for this arm. Under the lock of the arm's object. False: somebody else has. True: the caller does what the
- * wait was for (hands over an item, say) and then, still under the lock, calls arm_resume with what *parked was set to. */
+/* Claims the wait for this arm. Under the lock of the arm's object. False: somebody else has. True: the caller does
+ * what the wait was for (hands over an item, say) and then, still under the lock, calls arm_resume with what *parked
+ * was set to. */
 bool arm_claim(arm *a, bool *parked);
 void arm_resume(arm *a, bool parked);
 /* Both at once: ends the wait. */

@@ -1,7 +1,7 @@
 /* Calls that block in the system: functions on threads of their own, and a hint for short ones.
  *
- * A task that blocks its worker (a resolver, a file on a slow disk, a library that sleeps) keeps the worker's other tasks
- * waiting. belay_blocking runs such a function elsewhere while the task waits as tasks do. */
+ * A task that blocks its worker (a resolver, a file on a slow disk, a library that sleeps) keeps the worker's other
+ * tasks waiting. belay_blocking runs such a function elsewhere while the task waits as tasks do. */
 #ifndef BELAY_BLOCKING_H
 #define BELAY_BLOCKING_H
 
@@ -14,14 +14,14 @@ extern "C" {
 /* What a blocking function may ask about its caller. Valid until the function returns. */
 typedef struct belay_blocking_context belay_blocking_context;
 
-/* Runs on a thread that is no worker: it may block, sleep and call the library as a foreign thread does (self NULL). It must
- * return: pthread_exit in it aborts the process. */
+/* Runs on a thread that is no worker: it may block, sleep and call the library as a foreign thread does (self NULL). It
+ * must return: pthread_exit in it aborts the process. */
 typedef belay_status belay_blocking_function(void *arg, const belay_blocking_context *context);
 
-/* Runs function(arg) on one of the executor's blocking threads (BELAY_BLOCKING_THREADS, 64) and waits for its end. First
- * come, first served. Waits: a cancel before the function has started ends the call, and the function never runs. Once
- * it has started the call drains: the caller, cancelled or not, stays until it has returned, so that `arg` may lie on
- * its stack; the function sees the cancel by belay_blocking_canceled. From tasks; on a foreign thread (self
+/* Runs function(arg) on one of the executor's blocking threads (BELAY_BLOCKING_THREADS, 64) and waits for its end.
+ * First come, first served. Waits: a cancel before the function has started ends the call, and the function never runs.
+ * Once it has started the call drains: the caller, cancelled or not, stays until it has returned, so that `arg` may lie
+ * on its stack; the function sees the cancel by belay_blocking_canceled. From tasks; on a foreign thread (self
  * NULL) the function simply runs there. *result (may be NULL) receives what the function returned.
  *   BELAY_OK         the function has run; a cancel that came meanwhile is told by the next waiting call
  *   BELAY_EINVAL     function is NULL

@@ -2,15 +2,18 @@
  *
  * Once a hard cancel has returned, every waiting call of every task in the subtree, ordered after it, returns
  * BELAY_ECANCELED until that task returns or leaves the scope; a call that already waits is woken. There
- * is no "uncancel"; ignoring one cancel changes nothing. Only a shield, which always has an end, defers it. An operation
- * that took effect reports success even when a cancel came at the same time: the next waiting call reports it.
+ * is no "uncancel"; ignoring one cancel changes nothing. Only a shield, which always has an end, defers it. An
+ * operation that took effect reports success even when a cancel came at the same time: the next waiting call reports
+ * it.
  *
- * What the canceller wrote before is visible to a task that has learned of the cancel, by a status, a poll or being skipped.
+ * What the canceller wrote before is visible to a task that has learned of the cancel, by a status, a poll or being
+ * skipped.
  *
- * A soft cancel asks to come to an end: it interrupts only the scopes that were opened with BELAY_SCOPE_SOFT (accept loops,
- * idle waits); elsewhere polls (belay_stopping), tokens and callbacks see it.
+ * A soft cancel asks to come to an end: it interrupts only the scopes that were opened with BELAY_SCOPE_SOFT (accept
+ * loops, idle waits); elsewhere polls (belay_stopping), tokens and callbacks see it.
  *
- * While two cancels of overlapping subtrees run at the same time, the later one may return before the earlier is through. */
+ * While two cancels of overlapping subtrees run at the same time, the later one may return before the earlier is
+ * through. */
 #ifndef BELAY_CANCEL_H
 #define BELAY_CANCEL_H
 
@@ -25,8 +28,8 @@ extern "C" {
 
 /* ---- polling ------------------------------------------------------------------------------------------------ */
 
-/* True if a waiting call of the task would return BELAY_ECANCELED: for long computations without waiting calls. Two loads,
- * no call. Does not wait. Only for the running task itself. */
+/* True if a waiting call of the task would return BELAY_ECANCELED: for long computations without waiting calls. Two
+ * loads, no call. Does not wait. Only for the running task itself. */
 static inline bool belay_canceled(const belay_task *self) {
 #if BELAY_FAST_INLINE
     const belay_fast_task *task = (const belay_fast_task *)(const void *)self;
@@ -45,8 +48,8 @@ BELAY_API bool belay_stopping(const belay_task *self);
 
 /* Why. All strings are kept by pointer, as given. */
 typedef struct belay_cancel_reason {
-    belay_status
-        code; /* as given to the cancel; BELAY_ETIMEDOUT: a deadline; else a member's error */
+    /* As given to the cancel; BELAY_ETIMEDOUT: a deadline; else a member's error. */
+    belay_status code;
     const char *text;   /* may be NULL */
     const char *site;   /* where cancel was called; NULL for deadlines and failures */
     belay_scope origin; /* the scope that was cancelled; all zero: the task itself */
@@ -99,8 +102,8 @@ typedef struct belay_source {
     uint64_t generation;
 } belay_source;
 
-/* Makes a source whose token is cancelled by belay_source_cancel, or as soon as any of the `count` parents is (any-of; a stale
- * parent never is). Sources form trees that way. Does not wait. Any thread, any context.
+/* Makes a source whose token is cancelled by belay_source_cancel, or as soon as any of the `count` parents is (any-of;
+ * a stale parent never is). Sources form trees that way. Does not wait. Any thread, any context.
  *   BELAY_OK         *out holds one reference: release it with belay_source_release
  *   BELAY_EINVAL     executor or out NULL, parents NULL with a count
  *   BELAY_ENOMEM, BELAY_ESHUTDOWN (the executor is going away), BELAY_ECHILD */
@@ -123,12 +126,12 @@ BELAY_API belay_status belay_source_cancel_from(belay_source source, belay_cance
 
 /* ---- callbacks ------------------------------------------------------------------------------------------------ */
 
-/* Called once, by whoever cancels, before that cancel returns, in no promised order, under no lock. May call every function
- * that does not wait. */
+/* Called once, by whoever cancels, before that cancel returns, in no promised order, under no lock. May call every
+ * function that does not wait. */
 typedef void belay_cancel_callback(const belay_cancel_reason *reason, void *arg);
 
-/* Registers a callback for the moment a token is cancelled at least to this level. If it is already, the callback runs before
- * this returns. `drop`, if not NULL, is called with arg exactly once, when the registration has ended: after
+/* Registers a callback for the moment a token is cancelled at least to this level. If it is already, the callback runs
+ * before this returns. `drop`, if not NULL, is called with arg exactly once, when the registration has ended: after
  * the callback, after a removal, or when the token's object is gone. Does not wait. Any thread, any context.
  *   BELAY_OK        *out (may be NULL) names the registration, or is stale already
  *   BELAY_ESTALE    the token's object is gone; neither callback nor drop was or will be called
@@ -137,9 +140,9 @@ BELAY_API belay_status belay_on_cancel(belay_token token, belay_cancel_level lev
                                        belay_cancel_callback *callback, void *arg, belay_drop *drop,
                                        belay_registration *out);
 
-/* Takes a registration back. If the callback runs just now on another thread, waits for its end and that of `drop`, whatever is
- * cancelled: so when this has returned, neither runs any more. From inside the callback or `drop` it does not wait.
- * Drains. From tasks and foreign threads, and from inside the callback.
+/* Takes a registration back. If the callback runs just now on another thread, waits for its end and that of `drop`,
+ * whatever is cancelled: so when this has returned, neither runs any more. From inside the callback or `drop` it does
+ * not wait. Drains. From tasks and foreign threads, and from inside the callback.
  *   BELAY_OK        the callback has not run and will not
  *   BELAY_EALREADY  it has run just now (or runs, and is the caller)
  *   BELAY_ESTALE    it ran, or was removed, before
@@ -147,16 +150,17 @@ BELAY_API belay_status belay_on_cancel(belay_token token, belay_cancel_level lev
  *   BELAY_ECHILD */
 BELAY_API belay_status belay_on_cancel_remove(belay_task *self, belay_registration registration);
 
-/* The same without waiting: BELAY_EALREADY if the callback runs just now; what `drop` destroys is then destroyed when it ends.
- * Does not wait. Any thread, any context. */
+/* The same without waiting: BELAY_EALREADY if the callback runs just now; what `drop` destroys is then destroyed when
+ * it ends. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_on_cancel_forget(belay_registration registration);
 
-/* A descriptor that becomes readable when the token is cancelled to this level (an eventfd), for programs with a poll loop of their
- * own. Close it with belay_token_fd_close. Does not wait. Any thread, any context.
+/* A descriptor that becomes readable when the token is cancelled to this level (an eventfd), for programs with a poll
+ * loop of their own. Close it with belay_token_fd_close. Does not wait. Any thread, any context.
  *   BELAY_OK, BELAY_ESTALE, BELAY_EINVAL, BELAY_ENOMEM (also: no descriptor left), BELAY_ECHILD */
 BELAY_API belay_status belay_token_fd(belay_token token, belay_cancel_level level, int *out,
                                       belay_registration *registration);
-/* Closes the descriptor: at once, or when the callback that writes to it has ended. BELAY_OK, BELAY_ECHILD. Exactly once. Does not wait. */
+/* Closes the descriptor: at once, or when the callback that writes to it has ended. BELAY_OK, BELAY_ECHILD. Exactly
+ * once. Does not wait. */
 BELAY_API belay_status belay_token_fd_close(belay_registration registration, int fd);
 
 #ifdef __cplusplus

@@ -1,15 +1,16 @@
-/* Channels: bounded queues of items that are copied in and out by value, between tasks of any executors and foreign threads
- * in any mix.
+/* Channels: bounded queues of items that are copied in and out by value, between tasks of any executors and foreign
+ * threads in any mix.
  *
  * Promise "nothing committed is lost". An item belongs to its sender for every status but BELAY_OK; an item that was
- * accepted is received once or handed to the drop hook, and items of one sender are received in the order sent. A send or a
- * receive that took effect reports success even if a cancel or a deadline came at the same time; the next waiting call
- * tells of the cancel.
+ * accepted is received once or handed to the drop hook, and items of one sender are received in the order sent. A send
+ * or a receive that took effect reports success even if a cancel or a deadline came at the same time; the next waiting
+ * call tells of the cancel.
  *
  * Fair: who waits is served first come, first served, by handing the item straight over; a late comer never overtakes.
  *
- * In acknowledged mode a receive gives a lease besides the item. The item counts against the capacity until the lease is
- * given up: done, or returned, which puts the item back at the front. belay_channel_join waits until all is acknowledged.
+ * In acknowledged mode a receive gives a lease besides the item. The item counts against the capacity until the lease
+ * is given up: done, or returned, which puts the item back at the front. belay_channel_join waits until all is
+ * acknowledged.
  *
  * A channel is no task's: whoever created it destroys it, when nobody uses it any more. Pointers to channels are not
  * handles: using a destroyed one is undefined.
@@ -40,8 +41,8 @@ typedef enum belay_overflow {
     BELAY_OVERFLOW_DROP_NEWEST = 3 /* accepts the new item and drops it at once */
 } belay_overflow;
 
-/* Destroys an accepted item that nobody received. `item` is valid during the call. Called under no lock, by whoever drops:
- * a sender, a closer, the destroyer. A callback: it may call what does not wait. */
+/* Destroys an accepted item that nobody received. `item` is valid during the call. Called under no lock, by whoever
+ * drops: a sender, a closer, the destroyer. A callback: it may call what does not wait. */
 typedef void belay_item_drop(void *item, void *arg);
 
 /* Flags of a channel. */
@@ -60,29 +61,30 @@ typedef struct belay_channel_options {
     uint32_t flags;
     belay_item_drop *drop; /* NULL: nothing to destroy */
     void *drop_arg;
-    belay_executor *
-        executor; /* its allocator hook gives the memory, and must serve until destroy; NULL: malloc */
+    /* Its allocator hook gives the memory, and must serve until destroy; NULL: malloc. */
+    belay_executor *executor;
 } belay_channel_options;
 
 /* Creates a channel. Does not wait. Any thread, any context.
  *   BELAY_OK      *out is the channel
- *   BELAY_EINVAL  options or out NULL, element above BELAY_ITEM_MAX, capacity above 2^31 - 1, an unknown policy or flag,
- *                 acknowledged mode with capacity 0, or with a policy that drops
+ *   BELAY_EINVAL  options or out NULL, element above BELAY_ITEM_MAX, capacity above 2^31 - 1, an unknown policy or
+ *                 flag, acknowledged mode with capacity 0, or with a policy that drops
  *   BELAY_ENOMEM  no memory
  *   BELAY_ESTALE  the executor is being destroyed
  *   BELAY_ECHILD  in a forked child */
 BELAY_API belay_status belay_channel_create(const belay_channel_options *options,
                                             belay_channel **out);
 
-/* Frees a channel; items still in it go to the drop hook, leases become invalid. No other call may use it at the same time
- * or later; a call whose effect the destroyer has seen (an item that came through it, say) may be on its way out. NULL is
- * BELAY_OK. Does not wait. Any thread, any context but the channel's own drop hook.
+/* Frees a channel; items still in it go to the drop hook, leases become invalid. No other call may use it at the same
+ * time or later; a call whose effect the destroyer has seen (an item that came through it, say) may be on its way out.
+ * NULL is BELAY_OK. Does not wait. Any thread, any context but the channel's own drop hook.
  *   BELAY_OK, BELAY_ECHILD
- *   BELAY_EBUSY  somebody waits in it, or has been served and is not out yet (a moment later it will be); nothing was done */
+ *   BELAY_EBUSY  somebody waits in it, or has been served and is not out yet (a moment later it will be); nothing was
+ *                done */
 BELAY_API belay_status belay_channel_destroy(belay_channel *channel);
 
-/* Sends a copy of *item (NULL if items have no data). Waits, if the policy says so and there is no room, until the item is
- * accepted: a schedule point and a cancel point. From tasks and foreign threads (self NULL).
+/* Sends a copy of *item (NULL if items have no data). Waits, if the policy says so and there is no room, until the item
+ * is accepted: a schedule point and a cancel point. From tasks and foreign threads (self NULL).
  *   BELAY_OK         accepted: the item is the channel's, or already a receiver's
  *   BELAY_ECANCELED  the caller is cancelled
  *   BELAY_EPIPE      the channel is closed, or its last consumer is gone
@@ -96,8 +98,8 @@ BELAY_API belay_status belay_channel_send(belay_task *self, belay_channel *chann
                                           const void *item);
 BELAY_API belay_status belay_channel_send_until(belay_task *self, belay_channel *channel,
                                                 const void *item, belay_time deadline);
-/* The same without waiting: BELAY_EAGAIN if there is no room and the policy does not drop. No cancel point. Any thread, any
- * context. BELAY_OK, BELAY_EAGAIN, BELAY_EPIPE, BELAY_EINVAL, BELAY_ECHILD. */
+/* The same without waiting: BELAY_EAGAIN if there is no room and the policy does not drop. No cancel point. Any thread,
+ * any context. BELAY_OK, BELAY_EAGAIN, BELAY_EPIPE, BELAY_EINVAL, BELAY_ECHILD. */
 BELAY_API belay_status belay_channel_try_send(belay_channel *channel, const void *item);
 
 /* Receives into *item (NULL if items have no data). Waits: a schedule point and a cancel point. From tasks and foreign
@@ -120,8 +122,8 @@ typedef enum belay_close_mode {
     BELAY_CLOSE_NOW = 2    /* what is buffered goes to the drop hook; receivers get BELAY_EPIPE */
 } belay_close_mode;
 
-/* Refuses further sends, and ends all waits that can have no other end, with BELAY_EPIPE: those of senders at once. A channel
- * that drains may still be closed with BELAY_CLOSE_NOW. Does not wait. Any thread, any context.
+/* Refuses further sends, and ends all waits that can have no other end, with BELAY_EPIPE: those of senders at once. A
+ * channel that drains may still be closed with BELAY_CLOSE_NOW. Does not wait. Any thread, any context.
  *   BELAY_OK, BELAY_EALREADY (closed like that before), BELAY_EINVAL, BELAY_ECHILD */
 BELAY_API belay_status belay_channel_close(belay_channel *channel, belay_close_mode mode);
 
@@ -155,9 +157,10 @@ typedef struct belay_lease {
     uint32_t generation;
 } belay_lease;
 
-/* As belay_channel_recv, of a channel in acknowledged mode. A channel that drains gives BELAY_EPIPE only when every item is
- * acknowledged, because one that is returned is there to be received again; so a consumer that holds the last lease itself must
- * not wait for another item without a deadline. BELAY_EINVAL also if lease is NULL or the channel is not in that mode. */
+/* As belay_channel_recv, of a channel in acknowledged mode. A channel that drains gives BELAY_EPIPE only when every
+ * item is acknowledged, because one that is returned is there to be received again; so a consumer that holds the last
+ * lease itself must not wait for another item without a deadline. BELAY_EINVAL also if lease is NULL or the channel is
+ * not in that mode. */
 BELAY_API belay_status belay_channel_lease(belay_task *self, belay_channel *channel, void *item,
                                            belay_lease *lease);
 BELAY_API belay_status belay_channel_lease_until(belay_task *self, belay_channel *channel,
@@ -170,8 +173,8 @@ BELAY_API belay_status belay_channel_try_lease(belay_channel *channel, void *ite
  * BELAY_OK, BELAY_ESTALE (done or returned before), BELAY_EINVAL, BELAY_ECHILD. */
 BELAY_API belay_status belay_lease_done(belay_lease lease);
 
-/* The item goes back to the front of the channel, as it was sent, for the next receiver; to the drop hook if the channel was
- * closed with BELAY_CLOSE_NOW. As belay_lease_done. */
+/* The item goes back to the front of the channel, as it was sent, for the next receiver; to the drop hook if the
+ * channel was closed with BELAY_CLOSE_NOW. As belay_lease_done. */
 BELAY_API belay_status belay_lease_return(belay_lease lease);
 
 /* Waits until every item sent was acknowledged or dropped. Waits: a cancel point. From tasks and foreign threads.
@@ -184,14 +187,14 @@ BELAY_API belay_status belay_channel_join_until(belay_task *self, belay_channel 
                                                 belay_time deadline);
 
 /* Registers the caller as a consumer, in either mode. When the last one is removed, senders and joiners, those who wait
- * included, get BELAY_EPIPE until one is added again; what is buffered stays. A channel that never had one does not care.
- * self: the calling task, or NULL from a foreign thread or a callback. Does not wait.
+ * included, get BELAY_EPIPE until one is added again; what is buffered stays. A channel that never had one does not
+ * care. self: the calling task, or NULL from a foreign thread or a callback. Does not wait.
  * BELAY_OK, BELAY_EINVAL, BELAY_ECONTEXT, BELAY_ECHILD. */
 BELAY_API belay_status belay_channel_consumer_add(belay_task *self, belay_channel *channel);
 
 /* Removes it. Leases that this task (not a foreign thread) received and nobody has acknowledged are returned, or, with
- * BELAY_CHANNEL_DROP_ABANDONED, their items dropped. Does not wait. A deferred call (belay_defer) is the place for it: then it
- * happens however the task ends.
+ * BELAY_CHANNEL_DROP_ABANDONED, their items dropped. Does not wait. A deferred call (belay_defer) is the place for it:
+ * then it happens however the task ends.
  * BELAY_OK, BELAY_ENOENT (no consumer is registered), BELAY_EINVAL, BELAY_ECONTEXT, BELAY_ECHILD. */
 BELAY_API belay_status belay_channel_consumer_remove(belay_task *self, belay_channel *channel);
 

@@ -24,9 +24,9 @@ BELAY_API belay_status belay_condition_init(belay_condition *condition);
  * BELAY_EBUSY: somebody waits; BELAY_EINVAL. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_condition_fini(belay_condition *condition);
 
-/* Unlocks the mutex, waits for a signal, and locks the mutex again. Waits: a schedule point and a cancel point; locking again
- * is neither cancelled nor timed out. From tasks and foreign threads (self NULL). A signal is not lost with a cancelled
- * waiter: it either is reported here as BELAY_OK, or goes to another.
+/* Unlocks the mutex, waits for a signal, and locks the mutex again. Waits: a schedule point and a cancel point; locking
+ * again is neither cancelled nor timed out. From tasks and foreign threads (self NULL). A signal is not lost with a
+ * cancelled waiter: it either is reported here as BELAY_OK, or goes to another.
  *   BELAY_OK         signalled
  *   BELAY_EOWNERDEAD signalled or not; meanwhile an owner of the mutex ended without unlocking
  *   BELAY_ECANCELED  the caller is cancelled
@@ -40,8 +40,8 @@ BELAY_API belay_status belay_condition_wait(belay_task *self, belay_condition *c
 BELAY_API belay_status belay_condition_wait_until(belay_task *self, belay_condition *condition,
                                                   belay_mutex *mutex, belay_time deadline);
 
-/* Wake the one that waits longest, or all. Nobody waits: no effect. With or without the mutex. BELAY_OK, BELAY_EINVAL (NULL),
- * BELAY_ECHILD. Do not wait. Any thread, any context. */
+/* Wake the one that waits longest, or all. Nobody waits: no effect. With or without the mutex. BELAY_OK, BELAY_EINVAL
+ * (NULL), BELAY_ECHILD. Do not wait. Any thread, any context. */
 BELAY_API belay_status belay_condition_signal(belay_condition *condition);
 BELAY_API belay_status belay_condition_broadcast(belay_condition *condition);
 

@@ -40,13 +40,14 @@ typedef void belay_thread_hook(uint32_t worker, void *arg);
 
 typedef enum belay_deadlock_kind {
     BELAY_DEADLOCK_CYCLE = 1, /* tasks wait for each other's end, without a limit of time */
-    BELAY_DEADLOCK_IDLE /* nothing runs, all tasks are suspended, and nothing inside the library could wake one: no timer,
-                                 descriptor, blocking call or foreign operation; only another thread of the program could */
+    /* Nothing runs, all tasks are suspended, and nothing inside the library could wake one: no timer, descriptor,
+     * blocking call or foreign operation; only another thread of the program could. */
+    BELAY_DEADLOCK_IDLE
 } belay_deadlock_kind;
 
-/* A deadlock, or what looks like one, of so many tasks. belay_tree and belay_snapshot say which. A cycle is looked for when a task
- * begins to wait (in libraries built with full checks), and both when the executor has been idle for idle_report. Nothing is done
- * about it: a cancel may resolve it. On any thread; may call what does not wait. */
+/* A deadlock, or what looks like one, of so many tasks. belay_tree and belay_snapshot say which. A cycle is looked for
+ * when a task begins to wait (in libraries built with full checks), and both when the executor has been idle for
+ * idle_report. Nothing is done about it: a cancel may resolve it. On any thread; may call what does not wait. */
 typedef void belay_deadlock_hook(belay_executor *executor, belay_deadlock_kind kind, size_t tasks,
                                  void *arg);
 
@@ -55,32 +56,32 @@ typedef struct belay_config {
     uint32_t layout; /* written by belay_config_init: BELAY_LAYOUT of the program */
 
     int64_t workers; /* BELAY_WORKERS: threads that run tasks */
-    int64_t
-        stack_size; /* BELAY_STACK_SIZE: bytes of address space of a task's stack, guard included */
+    /* BELAY_STACK_SIZE: bytes of address space of a task's stack, guard included. */
+    int64_t stack_size;
     int64_t stack_cache; /* BELAY_STACK_CACHE: unused stacks kept warm */
     int64_t max_stacks;  /* BELAY_MAX_STACKS: tasks that may be suspended at once, about */
     int64_t max_tasks;   /* BELAY_MAX_TASKS: tasks that can exist at once, at least */
     int64_t max_scopes;  /* BELAY_MAX_SCOPES: scopes that can be open at once, at least */
     int64_t spin;        /* BELAY_SPIN: nanoseconds an idle worker looks for work before it parks */
-    int64_t
-        membarrier; /* BELAY_MEMBARRIER: 1 asymmetric fences if the system has them, 0 ordinary */
-    int64_t
-        stall; /* BELAY_STALL: nanoseconds after which a task that reaches no yield point is reported; 0 off */
-    int64_t
-        idle_report; /* BELAY_IDLE_REPORT: nanoseconds of idleness with suspended tasks that nothing can wake until
-                            that is reported; 0 off */
-    int64_t
-        fork_depth; /* BELAY_FORK_DEPTH: forked calls outstanding in one task before they run inline */
-    int64_t
-        display_env; /* BELAY_DISPLAY_ENV: 0 silent, 1 what was changed, 2 (verbose) every option */
-    int64_t strict;  /* BELAY_STRICT: 1 makes a bad value an error of belay_executor_create */
+    /* BELAY_MEMBARRIER: 1 asymmetric fences if the system has them, 0 ordinary. */
+    int64_t membarrier;
+    /* BELAY_STALL: nanoseconds after which a task that reaches no yield point is reported; 0 off. */
+    int64_t stall;
+    /* BELAY_IDLE_REPORT: nanoseconds of idleness with suspended tasks that nothing can wake until that is reported; 0
+     * off. */
+    int64_t idle_report;
+    /* BELAY_FORK_DEPTH: forked calls outstanding in one task before they run inline. */
+    int64_t fork_depth;
+    /* BELAY_DISPLAY_ENV: 0 silent, 1 what was changed, 2 (verbose) every option. */
+    int64_t display_env;
+    int64_t strict; /* BELAY_STRICT: 1 makes a bad value an error of belay_executor_create */
     int64_t blocking_threads; /* BELAY_BLOCKING_THREADS: threads for blocking functions, at most */
     int64_t ignore_env;       /* no variable: 1 reads no environment at all */
 
     const char *name; /* the executor's name in reports and thread names; copied; NULL: "belay" */
 
-    belay_allocate_hook
-        *allocate; /* NULL: malloc, or jemalloc's functions where the program has them */
+    /* NULL: malloc, or jemalloc's functions where the program has them. */
+    belay_allocate_hook *allocate;
     belay_release_hook *release;
     void *allocator_arg;
     belay_log_hook *log; /* NULL: standard error, for bad environment values only */
@@ -90,9 +91,9 @@ typedef struct belay_config {
     void *thread_arg;
 
     /* NULL, or called once for each task that ended with an error which nobody has observed: it was a member of a scope
-     * with the policy supervise, the root among them, and nobody has taken its outcome with belay_join, belay_scope_next
-     * or a done callback. Called on the thread that drops the last reference to the task, before the scope's close
-     * returns if there never was a handle. May call what does not wait. */
+     * with the policy supervise, the root among them, and nobody has taken its outcome with belay_join,
+     * belay_scope_next or a done callback. Called on the thread that drops the last reference to the task, before the
+     * scope's close returns if there never was a handle. May call what does not wait. */
     belay_unobserved_hook *unobserved;
     void *unobserved_arg;
 

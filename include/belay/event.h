@@ -1,7 +1,7 @@
 /* An event: something that happens, and that tasks and threads wait for.
  *
- * Manual: once set, it stays so until it is cleared, and lets everybody pass. Automatic: each set lets one pass, the one that
- * waits longest, or the next to come; sets that find it set already add nothing. */
+ * Manual: once set, it stays so until it is cleared, and lets everybody pass. Automatic: each set lets one pass, the
+ * one that waits longest, or the next to come; sets that find it set already add nothing. */
 #ifndef BELAY_EVENT_H
 #define BELAY_EVENT_H
 
@@ -19,8 +19,8 @@ typedef struct belay_event {
     uint64_t opaque[4]; /* the library's; not to be copied */
 } belay_event;
 
-/* An event that is not set; all zero is the same, manual. BELAY_OK, BELAY_EINVAL (NULL, unknown reset). Does not wait. Any
- * thread, any context. */
+/* An event that is not set; all zero is the same, manual. BELAY_OK, BELAY_EINVAL (NULL, unknown reset). Does not wait.
+ * Any thread, any context. */
 BELAY_API belay_status belay_event_init(belay_event *event, belay_event_reset reset);
 /* BELAY_OK; BELAY_EBUSY: somebody is in a wait; BELAY_EINVAL. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_event_fini(belay_event *event);
@@ -31,8 +31,8 @@ BELAY_API belay_status belay_event_clear(belay_event *event);
 /* A snapshot; false for NULL. Does not wait. Any thread, any context. What was done before the set is visible. */
 BELAY_API bool belay_event_is_set(const belay_event *event);
 
-/* Waits until it is set; an automatic one is clear afterwards. Waits: a schedule point if it must, a cancel point in any case.
- * From tasks and foreign threads (self NULL).
+/* Waits until it is set; an automatic one is clear afterwards. Waits: a schedule point if it must, a cancel point in
+ * any case. From tasks and foreign threads (self NULL).
  *   BELAY_OK         it was set
  *   BELAY_ECANCELED  the caller is cancelled (also if it is set); an automatic event stays as it was
  *   BELAY_ETIMEDOUT  the deadline passed first (_until form; 0 polls)

@@ -65,10 +65,11 @@ BELAY_API uint32_t belay_executor_workers(const belay_executor *executor);
 BELAY_API belay_status belay_executor_run(belay_executor *executor, belay_body *body, void *arg,
                                           belay_outcome *outcome);
 
-/* In a process forked while executors existed every call returns BELAY_ECHILD, because the threads stayed in the parent. This call
- * makes the library usable again there: the parent's executors are given up, their handles are stale for ever, and new ones can
- * be created. What the parent's executors had allocated, and the descriptors they had opened, are not given back. Nothing of the
- * parent's that waits (tasks, locks, channels) may be used. Does not wait. From the child's only thread, not from a task.
+/* In a process forked while executors existed every call returns BELAY_ECHILD, because the threads stayed in the
+ * parent. This call makes the library usable again there: the parent's executors are given up, their handles are stale
+ * for ever, and new ones can be created. What the parent's executors had allocated, and the descriptors they had
+ * opened, are not given back. Nothing of the parent's that waits (tasks, locks, channels) may be used. Does not wait.
+ * From the child's only thread, not from a task.
  *   BELAY_OK
  *   BELAY_EALREADY  this is not a forked child, or the call was made before
  *   BELAY_ECONTEXT  the thread forked inside a task: there only exec and _exit are left */

@@ -29,8 +29,8 @@ typedef struct belay_scope {
     uint64_t generation;
 } belay_scope;
 
-/* Destroys a value: an argument, a result, an item. Runs on a worker thread (or wherever the last reference is dropped), under no
- * lock of the library; may call what does not wait. */
+/* Destroys a value: an argument, a result, an item. Runs on a worker thread (or wherever the last reference is
+ * dropped), under no lock of the library; may call what does not wait. */
 typedef void belay_drop(void *value);
 
 /* Something put down to be called later, which may be taken back. All zero names nothing. */

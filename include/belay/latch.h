@@ -18,9 +18,9 @@ BELAY_API belay_status belay_latch_init(belay_latch *latch, uint32_t count);
 /* BELAY_OK; BELAY_EBUSY: somebody is in a wait; BELAY_EINVAL. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_latch_fini(belay_latch *latch);
 
-/* Lowers the count by n; at zero all who wait are woken, and what was done before each call is visible to them. BELAY_OK;
- * BELAY_EINVAL: NULL, or n is 0 or above the count (nothing was done); BELAY_ECHILD. Does not wait. Any thread, any
- * context. */
+/* Lowers the count by n; at zero all who wait are woken, and what was done before each call is visible to them.
+ * BELAY_OK; BELAY_EINVAL: NULL, or n is 0 or above the count (nothing was done); BELAY_ECHILD. Does not wait. Any
+ * thread, any context. */
 BELAY_API belay_status belay_latch_count_down(belay_latch *latch, uint32_t n);
 
 /* Waits until the count is zero. Waits: a schedule point if it must, a cancel point in any case. From tasks and foreign

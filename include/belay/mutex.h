@@ -1,10 +1,10 @@
 /* A mutex for tasks and threads: who waits is suspended, and holds no worker.
  *
  * It lies in the program's memory and works across executors. Fair: first come first served, except that while the next
- * owner is on its way to a worker others may still take the free mutex, at most 65 times in a row; after that it is handed
- * over where it stands. Cancel-safe: a lock call that was given the mutex returns BELAY_OK even if a cancel came at the same
- * time. A mutex may be held across waits of any kind. A forked call (belay_fork) is a holder of its own: it unlocks
- * what it has locked.
+ * owner is on its way to a worker others may still take the free mutex, at most 65 times in a row; after that it is
+ * handed over where it stands. Cancel-safe: a lock call that was given the mutex returns BELAY_OK even if a cancel came
+ * at the same time. A mutex may be held across waits of any kind. A forked call (belay_fork) is a holder of its own: it
+ * unlocks what it has locked.
  *
  * When a task ends while it holds a mutex, the next one to lock it gets BELAY_EOWNERDEAD: it holds the mutex like any
  * owner, and what the mutex protects is its to repair. A thread's end is not noticed. */
@@ -34,7 +34,8 @@ BELAY_API belay_status belay_mutex_init(belay_mutex *mutex);
  * context. */
 BELAY_API belay_status belay_mutex_fini(belay_mutex *mutex);
 
-/* Locks. Waits: a schedule point if it is taken, and a cancel point in any case. From tasks and foreign threads (self NULL).
+/* Locks. Waits: a schedule point if it is taken, and a cancel point in any case. From tasks and foreign threads (self
+ * NULL).
  *   BELAY_OK         locked
  *   BELAY_EOWNERDEAD locked, and the last owner ended without unlocking
  *   BELAY_EDEADLK    the caller holds it
@@ -49,10 +50,12 @@ BELAY_API belay_status belay_mutex_lock_until(belay_task *self, belay_mutex *mut
                                               belay_time deadline);
 
 /* Locks if it is free. Does not wait, and is no cancel point. Any thread, any context; a callback must unlock before it
- * returns. BELAY_OK, BELAY_EOWNERDEAD, BELAY_EAGAIN (taken), BELAY_EDEADLK, BELAY_EINVAL, BELAY_ECONTEXT, BELAY_ECHILD. */
+ * returns. BELAY_OK, BELAY_EOWNERDEAD, BELAY_EAGAIN (taken), BELAY_EDEADLK, BELAY_EINVAL, BELAY_ECONTEXT,
+ * BELAY_ECHILD. */
 BELAY_API belay_status belay_mutex_try_lock(belay_task *self, belay_mutex *mutex);
 
-/* Unlocks, and sees to who waits. Does not wait, and is no cancel point. Where it was locked: by the same task or thread.
+/* Unlocks, and sees to who waits. Does not wait, and is no cancel point. Where it was locked: by the same task or
+ * thread.
  *   BELAY_OK
  *   BELAY_EINVAL    the caller does not hold it, or NULL; nothing was done
  *   BELAY_ECONTEXT  self is not the calling task

@@ -49,10 +49,9 @@ typedef enum belay_task_state {
 } belay_task_state;
 
 typedef struct belay_task_info {
-    belay_task_handle
-        task; /* weak. All zero for a task that never had a handle (spawned with NULL for
-                               it): its record's generation is not used up, so a handle made now could
-                               name the record's next task */
+    /* Weak. All zero for a task that never had a handle (spawned with NULL for it): its record's generation is not used
+     * up, so a handle made now could name the record's next task. */
+    belay_task_handle task;
     belay_scope scope;
     belay_task_state state;
     bool cancel_requested;
@@ -77,8 +76,8 @@ BELAY_API belay_status belay_scope_stragglers(belay_scope scope, belay_task_info
 typedef void belay_line_hook(const char *line, void *arg);
 
 /* The live tree, top down, a line for each scope and each task: name, site, state, what it waits on, age. Not one
- * instant: what begins or ends meanwhile may be missing. BELAY_OK, BELAY_EINVAL (NULL), BELAY_ENOMEM, BELAY_ESTALE (destroyed), BELAY_ECHILD. Does not
- * wait. Any thread, any context. */
+ * instant: what begins or ends meanwhile may be missing. BELAY_OK, BELAY_EINVAL (NULL), BELAY_ENOMEM, BELAY_ESTALE
+ * (destroyed), BELAY_ECHILD. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_tree(const belay_executor *executor, belay_line_hook *line, void *arg);
 
 /* One line about a task: name, site, state, what it waits on, age. Returns the length it would have, like

@@ -1,7 +1,7 @@
 /* Something that is done once: who comes first does it, others wait until it is done.
  *
- * If it fails, or is cancelled, the next one tries: the once is done when the function has returned BELAY_OK for the first
- * time, and then for ever. After OnceCell::get_or_try_init in Rust. */
+ * If it fails, or is cancelled, the next one tries: the once is done when the function has returned BELAY_OK for the
+ * first time, and then for ever. After OnceCell::get_or_try_init in Rust. */
 #ifndef BELAY_ONCE_H
 #define BELAY_ONCE_H
 
@@ -27,9 +27,9 @@ BELAY_API belay_status belay_once_init(belay_once *once);
 /* BELAY_OK; BELAY_EBUSY: somebody is in a run; BELAY_EINVAL. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_once_fini(belay_once *once);
 
-/* Sees to it that body(self, arg) has succeeded once. It runs as a part of the caller, on its stack, under no lock, and may
- * wait if the caller may. Waits: a schedule point if another runs it, a cancel point in any case. From tasks and foreign
- * threads (self NULL; the body then gets NULL as well).
+/* Sees to it that body(self, arg) has succeeded once. It runs as a part of the caller, on its stack, under no lock, and
+ * may wait if the caller may. Waits: a schedule point if another runs it, a cancel point in any case. From tasks and
+ * foreign threads (self NULL; the body then gets NULL as well).
  *   BELAY_OK         it is done, by this call or another; what the body wrote is visible
  *   any other        what the body returned to this call; the next one tries
  *   BELAY_ECANCELED  the caller is cancelled (also if it is done), or the body said so
@@ -42,7 +42,8 @@ BELAY_API belay_status belay_once_run(belay_task *self, belay_once *once, belay_
                                       void *arg);
 BELAY_API belay_status belay_once_run_until(belay_task *self, belay_once *once, belay_body *body,
                                             void *arg, belay_time deadline);
-/* The same, but BELAY_EAGAIN if another runs it. No cancel point, unless the body is. From tasks and foreign threads. */
+/* The same, but BELAY_EAGAIN if another runs it. No cancel point, unless the body is. From tasks and foreign
+ * threads. */
 BELAY_API belay_status belay_once_try_run(belay_task *self, belay_once *once, belay_body *body,
                                           void *arg);
 

@@ -40,18 +40,18 @@ typedef struct belay_scope_options {
     const char *name;    /* for reports; kept by pointer */
     belay_time deadline; /* 0: none. When it passes the scope is cancelled with BELAY_ETIMEDOUT */
     belay_failure_policy policy;
-    /* 0: none. Tasks that may be alive in the scope at once: a spawn beyond it waits for its turn, first come first served
-     * (belay_try_spawn: BELAY_EAGAIN). A member that spawns into its own full scope waits while it holds a place itself; if all
-     * do, nobody goes on: such members should try. */
+    /* 0: none. Tasks that may be alive in the scope at once: a spawn beyond it waits for its turn, first come first
+     * served (belay_try_spawn: BELAY_EAGAIN). A member that spawns into its own full scope waits while it holds a place
+     * itself; if all do, nobody goes on: such members should try. */
     uint32_t cap;
     uint32_t flags; /* BELAY_SCOPE_... */
-    belay_time
-        shield_until; /* 0: none. Until then cancels from outside do not reach in: <belay/shield.h> */
-    int64_t
-        cleanup_budget; /* 0: as the scope around; nanoseconds; or BELAY_NO_BUDGET. See <belay/cleanup.h> */
+    /* 0: none. Until then cancels from outside do not reach in: <belay/shield.h>. */
+    belay_time shield_until;
+    /* 0: as the scope around; nanoseconds; or BELAY_NO_BUDGET. See <belay/cleanup.h>. */
+    int64_t cleanup_budget;
     const belay_binding *bindings; /* NULL: none. <belay/value.h> */
-    belay_token
-        token; /* all zero: none. When it is cancelled, so is the scope, as from outside; also behind a shield of its own */
+    /* All zero: none. When it is cancelled, so is the scope, as from outside; also behind a shield of its own. */
+    belay_token token;
 } belay_scope_options;
 
 /* Opens a scope inside the calling task's innermost one. Does not wait. From tasks only.
@@ -90,8 +90,9 @@ BELAY_API belay_status belay_scope_seal(belay_scope scope);
 BELAY_API belay_status belay_scope_cancel_from(belay_scope scope, belay_status code,
                                                const char *text, const char *site);
 
-/* Asks the scope and everything below it to come to an end: see <belay/cancel.h>. BELAY_OK (this call did it), BELAY_EALREADY (it was
- * cancelled, soft or hard), BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any context. */
+/* Asks the scope and everything below it to come to an end: see <belay/cancel.h>. BELAY_OK (this call did it),
+ * BELAY_EALREADY (it was cancelled, soft or hard), BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any
+ * context. */
 #define belay_scope_soft_cancel(scope, code, text)                                                 \
     belay_scope_soft_cancel_from((scope), (code), (text), BELAY_SITE)
 BELAY_API belay_status belay_scope_soft_cancel_from(belay_scope scope, belay_status code,
@@ -134,9 +135,9 @@ BELAY_API belay_status belay_scope_close_report(belay_task *self, belay_scope sc
  * thread, any context. */
 BELAY_API belay_status belay_scope_failures(belay_scope scope, belay_failures *out);
 
-/* Takes the outcome of the member that ended first among those whose outcome was not taken, and waits for one to end if there
- * is none. Only in scopes opened with BELAY_SCOPE_KEEP_OUTCOMES. Waits: a schedule point and a cancel point. Any number
- * may call it, tasks and foreign threads; each outcome goes to one of them.
+/* Takes the outcome of the member that ended first among those whose outcome was not taken, and waits for one to end if
+ * there is none. Only in scopes opened with BELAY_SCOPE_KEEP_OUTCOMES. Waits: a schedule point and a cancel point. Any
+ * number may call it, tasks and foreign threads; each outcome goes to one of them.
  * outcome: NULL, or receives it, the result included; NULL leaves the result with the task's handles, or drops it.
  * task: NULL, or receives a handle with a reference: release it.
  * Memory is kept for tasks that are alive or untaken, and both count towards max_tasks. Close drops untaken outcomes.
@@ -162,9 +163,9 @@ BELAY_API belay_status belay_scope_try_next(belay_scope scope, belay_outcome *ou
  * BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_scope_set_deadline(belay_scope scope, belay_time deadline);
 
-/* Changes how many tasks may be alive in a scope that was opened with a cap. Raised: waiting spawners are let in. Lowered: tasks
- * that are alive stay, and nobody is let in until there are fewer. Does not wait. Any thread, any context.
- * BELAY_OK, BELAY_EINVAL (cap 0; the scope was opened without one), BELAY_ESTALE, BELAY_ECHILD. */
+/* Changes how many tasks may be alive in a scope that was opened with a cap. Raised: waiting spawners are let in.
+ * Lowered: tasks that are alive stay, and nobody is let in until there are fewer. Does not wait. Any thread, any
+ * context. BELAY_OK, BELAY_EINVAL (cap 0; the scope was opened without one), BELAY_ESTALE, BELAY_ECHILD. */
 BELAY_API belay_status belay_scope_set_cap(belay_scope scope, uint32_t cap);
 
 /* The innermost scope the task is in. All zero for NULL. Only the running task. Does not wait. */

@@ -4,15 +4,16 @@
  *     size_t which;
  *     if (belay_select(self, clauses, 2, 0, &which) == BELAY_OK && which == 0 && clauses[0].status == BELAY_OK) ...
  *
- * A clause that is not chosen has no effect at all: its item stays with the sender, its receiver's memory is untouched, its
- * task's result is not taken. The same object may stand in several clauses. A select that sends to and receives from the
- * same channel never takes its own item without storing it: at a rendezvous it waits for another party; at a buffered
- * channel its send is ready while there is room, and an item that it has sent is then there for anybody.
+ * A clause that is not chosen has no effect at all: its item stays with the sender, its receiver's memory is untouched,
+ * its task's result is not taken. The same object may stand in several clauses. A select that sends to and receives
+ * from the same channel never takes its own item without storing it: at a rendezvous it waits for another party; at a
+ * buffered channel its send is ready while there is room, and an item that it has sent is then there for anybody.
  *
- * The clauses are the caller's memory. The call writes to them until it returns; they may then be used again as they are.
+ * The clauses are the caller's memory. The call writes to them until it returns; they may then be used again as they
+ * are.
  *
- * After T. Hoare, "Communicating Sequential Processes", 1978; one claim decides, as in J. Reppy, C. Russo, Y. Xiao, "Parallel
- * Concurrent ML", ICFP 2009. */
+ * After T. Hoare, "Communicating Sequential Processes", 1978; one claim decides, as in J. Reppy, C. Russo, Y. Xiao,
+ * "Parallel Concurrent ML", ICFP 2009. */
 #ifndef BELAY_SELECT_H
 #define BELAY_SELECT_H
 
@@ -63,8 +64,8 @@ static inline belay_clause belay_on_time(belay_time time) {
     return c;
 }
 
-/* Ready when the task has ended: status and outcome as of belay_join, whose mistakes (BELAY_ESTALE, BELAY_EDEADLK) make it
- * ready too. The handle must keep its reference until the select returns. outcome may be NULL. */
+/* Ready when the task has ended: status and outcome as of belay_join, whose mistakes (BELAY_ESTALE, BELAY_EDEADLK) make
+ * it ready too. The handle must keep its reference until the select returns. outcome may be NULL. */
 static inline belay_clause belay_on_join(belay_task_handle task, belay_outcome *outcome) {
     belay_clause c;
     memset(&c, 0, sizeof c);
@@ -120,13 +121,13 @@ enum {
         1u /* of several ready clauses any with the same chance; else the first in the order given */
 };
 
-/* Waits until a clause is ready, and does it. Without a clause it waits to be cancelled. Waits: a schedule point and a cancel
- * point. From tasks and foreign threads.
+/* Waits until a clause is ready, and does it. Without a clause it waits to be cancelled. Waits: a schedule point and a
+ * cancel point. From tasks and foreign threads.
  *   BELAY_OK         the clause *index was chosen, and clauses[*index].status says how it ended
  *   BELAY_ECANCELED  the caller is cancelled; no clause had an effect
  *   BELAY_ETIMEDOUT  the deadline passed first (_until form); no clause had an effect
- *   BELAY_EINVAL     clauses or index NULL, an unknown kind or flag, a NULL where the clause needs one, or nothing that could
- *                    ever wake a foreign thread
+ *   BELAY_EINVAL     clauses or index NULL, an unknown kind or flag, a NULL where the clause needs one, or nothing that
+ *                    could ever wake a foreign thread
  *   BELAY_ECONTEXT   self is not the calling task, or a callback, or NULL on a worker thread
  *   BELAY_ECHILD     in a forked child
  * For every status but BELAY_OK *index is not written. */

@@ -1,8 +1,8 @@
 /* A counting semaphore: permits that are acquired and released, several at once if wanted.
  *
- * First come first served: while somebody waits nobody overtakes, be the request ever so small. A permit has no owner: who
- * releases need not have acquired. Cancel-safe: an acquire that returns anything but BELAY_OK has taken nothing, and what
- * it held back behind it is served. */
+ * First come first served: while somebody waits nobody overtakes, be the request ever so small. A permit has no owner:
+ * who releases need not have acquired. Cancel-safe: an acquire that returns anything but BELAY_OK has taken nothing,
+ * and what it held back behind it is served. */
 #ifndef BELAY_SEMAPHORE_H
 #define BELAY_SEMAPHORE_H
 

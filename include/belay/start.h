@@ -22,8 +22,8 @@ extern "C" {
  *                    or what belay_spawn returns if the task was not accepted
  * An error before the task was ready neither fails the scope nor is listed or reported: the caller has it. Later
  * ones are as of any other task. For every status but BELAY_OK *out and *value are zeroed, and no task is left.
- * arg: unlike belay_spawn, belay_start takes it for every status but BELAY_ECHILD, because the status is often that of a
- * task which has had it: if no task was accepted, options->arg_drop is called before belay_start returns.
+ * arg: unlike belay_spawn, belay_start takes it for every status but BELAY_ECHILD, because the status is often that of
+ * a task which has had it: if no task was accepted, options->arg_drop is called before belay_start returns.
  * Room under the scope's cap is waited for without the deadline. */
 #define belay_start(self, scope, body, arg, options, out, value)                                   \
     belay_start_from((self), (scope), (body), (arg), (options), BELAY_NEVER, (out), (value),       \

@@ -4,8 +4,8 @@
  *     belay_ticker_init(&ticker, BELAY_SECOND, BELAY_TICK_SKIP);
  *     while (belay_ticker_wait(self, &ticker, NULL) == BELAY_OK) ...
  *
- * Ticks lie at the start plus multiples of the period. A ticker belongs to one task (or thread) at a time and holds nothing: it
- * needs no end. */
+ * Ticks lie at the start plus multiples of the period. A ticker belongs to one task (or thread) at a time and holds
+ * nothing: it needs no end. */
 #ifndef BELAY_TICKER_H
 #define BELAY_TICKER_H
 
@@ -33,8 +33,8 @@ typedef struct belay_ticker {
 BELAY_API belay_status belay_ticker_init(belay_ticker *ticker, int64_t period,
                                          belay_tick_mode mode);
 
-/* Waits for the next tick. Waits: a schedule point and a cancel point. From tasks and foreign threads. *missed (may be NULL): how many
- * ticks before this one were left out.
+/* Waits for the next tick. Waits: a schedule point and a cancel point. From tasks and foreign threads. *missed (may be
+ * NULL): how many ticks before this one were left out.
  *   BELAY_OK         the tick is due; the next one comes after it
  *   BELAY_ECANCELED  the caller is cancelled; the tick is still to come
  *   BELAY_ETIMEDOUT  the deadline passed first (_until form); the tick is still to come

@@ -1,9 +1,9 @@
 /* Inherited values: what a task finds in the scopes it is in, such as a request's id or a logger.
  *
- * A value is bound when a scope is opened (belay_scope_options.bindings) and is seen by the opener and by every task in the scope
- * and below, until the scope closes. An inner binding of the same key hides the outer one. Bindings never change, so
- * looking one up takes no lock. They live in the opener's memory, usually on its stack: a scope outlives all its tasks.
- * As Java's scoped values (JEP 506). */
+ * A value is bound when a scope is opened (belay_scope_options.bindings) and is seen by the opener and by every task in
+ * the scope and below, until the scope closes. An inner binding of the same key hides the outer one. Bindings never
+ * change, so looking one up takes no lock. They live in the opener's memory, usually on its stack: a scope outlives all
+ * its tasks. As Java's scoped values (JEP 506). */
 #ifndef BELAY_VALUE_H
 #define BELAY_VALUE_H
 

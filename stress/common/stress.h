@@ -10,8 +10,8 @@
  *
  * At the end the library's own accounts must agree with themselves and with the program's: spawned =
  * value + error + cancelled + skipped = spawns the program saw accepted; destructors called = accepted
- * spawns that had one; nothing alive; destroy returns BELAY_OK. A wrong result, or no round completed for --patience seconds (a lost
- * wakeup, a lost cancel), prints the live tasks and aborts.
+ * spawns that had one; nothing alive; destroy returns BELAY_OK. A wrong result, or no round completed for --patience
+ * seconds (a lost wakeup, a lost cancel), prints the live tasks and aborts.
  *
  * A program may use what any program may: the public headers. The atomics below are its own. */
 #ifndef BELAY_STRESS_COMMON_STRESS_H

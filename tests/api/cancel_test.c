@@ -1,9 +1,10 @@
-/* Cancelling tasks and scopes: never lost, level-triggered, the first reason stays, and it reaches the whole subtree. */
+/* Cancelling tasks and scopes: never lost, level-triggered, the first reason stays, and it reaches the whole
+ * subtree. */
 #include "api/support.h"
 
 enum { ROUNDS = 5, DEPTH = 6 };
 
-/* ---- level-triggered --------------------------------------------------------------------------------------------------- */
+/* ---- level-triggered --------------------------------------------------------------------------------------------- */
 
 typedef struct levels {
     belay_task_handle done, alive;
@@ -83,7 +84,7 @@ static void test_after_a_scope_cancel_every_later_wait_fails(void **state) {
     levels_close(&l);
 }
 
-/* ---- who is woken -------------------------------------------------------------------------------------------------------- */
+/* ---- who is woken ------------------------------------------------------------------------------------------------ */
 
 static belay_status cancel_self(belay_task *self, void *arg) {
     (void)arg;
@@ -125,7 +126,7 @@ static void test_second_cancel_and_cancel_of_a_finished_task_are_ealready(void *
     assert_false(outcome.cancel_requested);
 }
 
-/* ---- before the start --------------------------------------------------------------------------------------------------------- */
+/* ---- before the start -------------------------------------------------------------------------------------------- */
 
 static void test_task_canceled_before_its_start_is_skipped(void **state) {
     belay_executor *ex = executor_of(state);
@@ -176,7 +177,7 @@ static void test_scope_opened_by_a_canceled_task_is_canceled_from_the_start(void
     assert_int_equal(tally_read(&ran), 0);
 }
 
-/* ---- the subtree ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the subtree ------------------------------------------------------------------------------------------------- */
 
 typedef struct branch {
     uint32_t depth;
@@ -241,7 +242,7 @@ static void test_cancel_of_one_scope_leaves_its_siblings_alone(void **state) {
     assert_int_equal(belay_scope_close(NULL, other), BELAY_OK);
 }
 
-/* ---- reasons ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- reasons ----------------------------------------------------------------------------------------------------- */
 
 typedef struct why {
     belay_scope scope;
@@ -287,7 +288,7 @@ static void test_first_reason_of_a_scope_stays_and_names_its_origin(void **state
                 w.reason.origin.generation == w.scope.generation);
 }
 
-/* ---- the masses -------------------------------------------------------------------------------------------------------- */
+/* ---- the masses -------------------------------------------------------------------------------------------------- */
 
 enum { MANY = 3000 };
 

@@ -191,7 +191,7 @@ static void test_close_now_drops_what_is_queued_and_what_is_returned(void **stat
     assert_int_equal(tally_read(&dropped.count), 2);
 }
 
-/* ---- consumers ------------------------------------------------------------------------------------------------------- */
+/* ---- consumers --------------------------------------------------------------------------------------------------- */
 
 static belay_status leaving_body(belay_task *self, void *arg) {
     belay_channel *ch = arg;

@@ -1,5 +1,5 @@
-/* Channels: creating and destroying, passing items, looking. Order, overflow and closing have files of their own; cancelling:
- * channel_cancel_test.c. */
+/* Channels: creating and destroying, passing items, looking. Order, overflow and closing have files of their own;
+ * cancelling: channel_cancel_test.c. */
 #include "channels.h"
 
 /* ---- creating -------------------------------------------------------------------------------- */

@@ -19,7 +19,7 @@ static belay_status guest(belay_task *self, void *arg) {
     return status;
 }
 
-/* ---- running out of time ------------------------------------------------------------------------------------------------- */
+/* ---- running out of time ----------------------------------------------------------------------------------------- */
 
 static void test_timed_close_is_ebusy_names_the_stragglers_and_works_again(void **state) {
     belay_executor *ex = executor_of(state);
@@ -97,7 +97,7 @@ static void test_task_closes_with_a_deadline_again_and_again(void **state) {
     run(ex, close_in_time, &p);
 }
 
-/* ---- members go on while it closes ------------------------------------------------------------------------------------------ */
+/* ---- members go on while it closes ------------------------------------------------------------------------------- */
 
 static belay_status spawning_guest(belay_task *self, void *arg) {
     party *p = arg;
@@ -119,7 +119,7 @@ static void test_members_may_spawn_while_it_closes_and_outsiders_not(void **stat
     assert_int_equal(tally_read(&p.ran), 1);
 }
 
-/* ---- what it says -------------------------------------------------------------------------------------------------------------- */
+/* ---- what it says ------------------------------------------------------------------------------------------------ */
 
 static belay_status close_after_cancel(belay_executor *ex, belay_status code) {
     belay_scope scope;
@@ -186,7 +186,7 @@ static void test_canceled_closer_stays_until_all_have_ended_then_reports(void **
     gate_open(p.gate);
 }
 
-/* ---- left open -------------------------------------------------------------------------------------------------------------------- */
+/* ---- left open --------------------------------------------------------------------------------------------------- */
 
 static belay_status leave_open(belay_task *self, void *arg) {
     belay_scope outer, inner;
@@ -206,7 +206,7 @@ static void test_scopes_left_open_are_canceled_drained_and_reported(void **state
     gate_open(p.gate);
 }
 
-/* ---- one closes ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- one closes -------------------------------------------------------------------------------------------------- */
 
 typedef struct rivals {
     belay_scope scope;

@@ -24,7 +24,7 @@ static belay_executor *make(void **state, told *t) {
     return executor_make(&config);
 }
 
-/* ---- cycles ------------------------------------------------------------------------------------------------------------- */
+/* ---- cycles ------------------------------------------------------------------------------------------------------ */
 
 typedef struct ring {
     belay_task_handle task[3];
@@ -155,7 +155,7 @@ static void test_two_tasks_that_lock_crosswise_are_told(void **state) {
     assert_true(executor_end(ex));
 }
 
-/* ---- idle --------------------------------------------------------------------------------------------------------------------- */
+/* ---- idle -------------------------------------------------------------------------------------------------------- */
 
 static void test_tasks_that_nothing_can_wake_are_told_with_their_tree(void **state) {
     told t = {.idles = {0}};

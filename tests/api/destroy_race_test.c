@@ -1,5 +1,5 @@
-/* Several threads that destroy, or shut down, one executor at the same time. The pointer must not be used after a destroy;
- * here that is made sure of: nobody creates another executor before all have returned. */
+/* Several threads that destroy, or shut down, one executor at the same time. The pointer must not be used after a
+ * destroy; here that is made sure of: nobody creates another executor before all have returned. */
 #include "api/support.h"
 
 enum { RACERS = 4, ROUNDS = 40 };

@@ -1,7 +1,7 @@
 /* The executor's life: create, run, shutdown, destroy; several at once; thread hooks. */
 #include "api/support.h"
 
-/* ---- create, run, destroy ------------------------------------------------------------------------------------------------ */
+/* ---- create, run, destroy ---------------------------------------------------------------------------------------- */
 
 static void test_create_and_destroy_many_times(void **state) {
     belay_config config = test_config(workers_of(state));
@@ -54,7 +54,7 @@ static void test_trim_is_harmless(void **state) {
     assert_int_equal(tally_read(&ran), 2);
 }
 
-/* ---- shutdown ---------------------------------------------------------------------------------------------------------------- */
+/* ---- shutdown ---------------------------------------------------------------------------------------------------- */
 
 typedef struct ending {
     belay_executor *ex;
@@ -154,7 +154,7 @@ static void test_shutdown_seals_the_root_scope_for_its_members_too(void **state)
     assert_int_equal(tally_read(&e.ended), 1);
 }
 
-/* ---- several --------------------------------------------------------------------------------------------------------------------- */
+/* ---- several ----------------------------------------------------------------------------------------------------- */
 
 typedef struct pair {
     belay_executor *a, *b;
@@ -246,7 +246,7 @@ static void test_task_creates_an_executor(void **state) {
     assert_true(executor_end(inner));
 }
 
-/* ---- thread hooks -------------------------------------------------------------------------------------------------------------------- */
+/* ---- thread hooks ------------------------------------------------------------------------------------------------ */
 
 typedef struct hooks {
     tally starts, stops;

@@ -123,7 +123,7 @@ static void test_cancel_before_the_error_is_what_close_reports(void **state) {
     assert_int_equal(belay_scope_close(NULL, t.scope), 600);
 }
 
-/* ---- errors travel up as far as bodies pass them on ---------------------------------------------------------------------- */
+/* ---- errors travel up as far as bodies pass them on -------------------------------------------------------------- */
 
 static belay_status fail_at_once(belay_task *self, void *arg) {
     (void)self;

@@ -1,7 +1,8 @@
-/* Time and turns: sleeps are never short, and a busy task starves neither its neighbours nor timers nor work from outside. */
+/* Time and turns: sleeps are never short, and a busy task starves neither its neighbours nor timers nor work from
+ * outside. */
 #include "api/support.h"
 
-/* ---- sleeping -------------------------------------------------------------------------------------------------------------- */
+/* ---- sleeping ---------------------------------------------------------------------------------------------------- */
 
 static belay_status sleep_a_little(belay_task *self, void *arg) {
     static const int64_t lengths[] = {0, 1, 1000, 16384, 100000, 1000000, 7000000};
@@ -69,7 +70,7 @@ static void test_now_and_after_agree(void **state) {
     assert_true(belay_after(BELAY_NEVER) == BELAY_NEVER);
 }
 
-/* ---- busy neighbours ----------------------------------------------------------------------------------------------------------- */
+/* ---- busy neighbours --------------------------------------------------------------------------------------------- */
 
 /* Tasks that keep their worker busy in some way until told to stop. */
 typedef struct busy {
@@ -126,7 +127,8 @@ static belay_status neighbour(belay_task *self, void *arg) {
     return BELAY_OK;
 }
 
-/* While more of them than there are workers are busy, others get their turn: from a task, from outside, from a timer. */
+/* While more of them than there are workers are busy, others get their turn: from a task, from outside, from a
+ * timer. */
 static void check_fairness(belay_executor *ex, belay_body *body) {
     busy b = {.ex = ex};
     tally met = {0};
@@ -164,7 +166,7 @@ static void test_task_that_ignores_its_cancel_starves_nobody(void **state) {
     check_fairness(executor_of(state), ignore_for_ever);
 }
 
-/* ---- turns ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------------------------------------------------- */
 
 typedef struct turns {
     tally *clock;

@@ -7,7 +7,7 @@ typedef struct shared {
     tally stolen, canceled, drops;
 } shared;
 
-/* ---- cancelling --------------------------------------------------------------------------------------------------------- */
+/* ---- cancelling -------------------------------------------------------------------------------------------------- */
 
 static belay_status sleep_in_fork(belay_task *self, void *arg) {
     shared *s = arg;
@@ -68,7 +68,7 @@ static void test_canceled_sync_stays_until_its_fork_has_ended(void **state) {
     }
 }
 
-/* ---- what a fork does in its task's name: `nap` makes sure that it was stolen ---------------------------------------------- */
+/* ---- what a fork does in its task's name: `nap` makes sure that it was stolen ------------------------------------ */
 
 static belay_status fork_then_nap(belay_task *self, shared *s, belay_fork_body *body) {
     EXPECT_STATUS(belay_fork(self, body, s), BELAY_OK);

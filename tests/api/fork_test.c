@@ -1,7 +1,7 @@
 /* Fork-join: both forms give the right sums, whoever runs the halves, and whatever happens between fork and sync. */
 #include "api/support.h"
 
-/* ---- the typed form ----------------------------------------------------------------------------------------------------- */
+/* ---- the typed form ---------------------------------------------------------------------------------------------- */
 
 static long fib(belay_task *self, long n);
 BELAY_FORKABLE(fib, long, long)
@@ -64,7 +64,7 @@ static void test_forty_eight_bytes_travel_by_value(void **state) {
     run(executor_of(state), wide_task, NULL);
 }
 
-/* ---- the generic form ------------------------------------------------------------------------------------------------------ */
+/* ---- the generic form -------------------------------------------------------------------------------------------- */
 
 typedef struct range {
     const uint32_t *items;
@@ -123,7 +123,7 @@ static void test_sync_answers_the_youngest_fork_with_its_status(void **state) {
     run(executor_of(state), nested_codes, NULL);
 }
 
-/* ---- waiting in between --------------------------------------------------------------------------------------------------------- */
+/* ---- waiting in between ------------------------------------------------------------------------------------------ */
 
 static long nap(belay_task *self, long depth);
 BELAY_FORKABLE(nap, long, long)
@@ -171,7 +171,7 @@ static void test_fork_of_a_suspended_task_is_run_by_others(void **state) {
     run(executor_of(state), sleep_until_stolen, &gate);
 }
 
-/* ---- scopes, returns -------------------------------------------------------------------------------------------------------------- */
+/* ---- scopes, returns --------------------------------------------------------------------------------------------- */
 
 static belay_status fork_with_scope(belay_task *self, void *arg) {
     belay_scope scope;
@@ -216,7 +216,7 @@ static void test_unsynced_forks_are_run_before_the_task_ends(void **state) {
     assert_int_equal(tally_read(&ran), 100);
 }
 
-/* ---- more than fork_depth ---------------------------------------------------------------------------------------------------------- */
+/* ---- more than fork_depth ---------------------------------------------------------------------------------------- */
 
 static long square(belay_task *self, long n);
 BELAY_FORKABLE(square, long, long)

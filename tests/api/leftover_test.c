@@ -93,7 +93,7 @@ static void test_nothing_is_closed_while_a_task_lives(void **state) {
     assert_int_equal(belay_scope_close(NULL, empty), BELAY_OK);
 }
 
-/* ---- against a late closer ------------------------------------------------------------------------------------------- */
+/* ---- against a late closer --------------------------------------------------------------------------------------- */
 
 enum { CLOSERS = 3, SCOPES = 40 };
 

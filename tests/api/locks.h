@@ -1,5 +1,5 @@
-/* What the tests of locks and their kin share: members of a crowd, of whom each does one thing at an object and says how it
- * ended. */
+/* What the tests of locks and their kin share: members of a crowd, of whom each does one thing at an object and says
+ * how it ended. */
 #ifndef BELAY_TESTS_API_LOCKS_H
 #define BELAY_TESTS_API_LOCKS_H
 

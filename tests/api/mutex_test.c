@@ -152,8 +152,8 @@ static void test_waiters_are_served_in_the_order_of_their_coming(void **state) {
     }
 }
 
-/* A task that never lets go of its worker locks and unlocks in a loop: the one that waits is passed over so often and no
- * more, even if it has no worker to run on. */
+/* A task that never lets go of its worker locks and unlocks in a loop: the one that waits is passed over so often and
+ * no more, even if it has no worker to run on. */
 typedef struct hog {
     belay_mutex mutex;
     member waiter;

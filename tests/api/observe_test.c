@@ -7,7 +7,7 @@ static belay_stats stats_of(belay_executor *ex) {
     return s;
 }
 
-/* ---- counters ------------------------------------------------------------------------------------------------------------- */
+/* ---- counters ---------------------------------------------------------------------------------------------------- */
 
 static belay_status failing(belay_task *self, void *arg) {
     (void)self;
@@ -83,7 +83,7 @@ static void test_stats_of_a_larger_struct_are_zero_filled(void **state) {
     assert_int_equal(s.later, 0);
 }
 
-/* ---- snapshots -------------------------------------------------------------------------------------------------------------- */
+/* ---- snapshots --------------------------------------------------------------------------------------------------- */
 
 static void test_snapshot_counts_beyond_its_capacity(void **state) {
     belay_executor *ex = executor_of(state);
@@ -146,7 +146,7 @@ static void test_info_text_counts_like_snprintf(void **state) {
     assert_int_equal(belay_task_info_text(&info, NULL, 0), length);
 }
 
-/* ---- reports ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- reports ----------------------------------------------------------------------------------------------------- */
 
 /* Holds its worker until the watchdog has said so. */
 static belay_status hog(belay_task *self, void *arg) {

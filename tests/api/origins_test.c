@@ -1,10 +1,11 @@
-/* Behaviours of task groups in event-loop programs that go wrong there, as promises here. Those that have a file of their own (owners,
- * leases, subscriptions, shielded flushes, done callbacks) are tested there; docs/features.md has the whole list. */
+/* Behaviours of task groups in event-loop programs that go wrong there, as promises here. Those that have a file of
+ * their own (owners, leases, subscriptions, shielded flushes, done callbacks) are tested there; docs/features.md has
+ * the whole list. */
 #include "api/support.h"
 
 enum { CROWD = 100 };
 
-/* ---- fire and forget ------------------------------------------------------------------------------------------------- */
+/* ---- fire and forget --------------------------------------------------------------------------------------------- */
 
 static void
 test_a_hundred_forgotten_tasks_belong_to_the_root_and_are_joined_at_shutdown(void **state) {
@@ -43,7 +44,7 @@ static void test_a_task_without_any_handle_lives_until_it_ends(void **state) {
     tally_await(&ran, CROWD);
 }
 
-/* ---- errors that nobody may lose ------------------------------------------------------------------------------------------ */
+/* ---- errors that nobody may lose --------------------------------------------------------------------------------- */
 
 static belay_status fail_with(belay_task *self, void *arg) {
     (void)self;
@@ -79,7 +80,7 @@ static belay_status hold(belay_task *self, void *arg) {
     return status == BELAY_OK ? belay_scope_close(self, *out) : status;
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------------------------------ */
+/* ---- timers ------------------------------------------------------------------------------------------------------ */
 
 static void test_a_timer_cannot_be_armed_on_what_has_ended(void **state) {
     belay_executor *ex = executor_of(state);
@@ -125,7 +126,7 @@ static void test_a_timer_that_arms_itself_again_ends_with_its_scope(void **state
     assert_int_equal(tally_read(&c.rung), rung);
 }
 
-/* ---- a limit of time, named in the report -------------------------------------------------------------------------------------- */
+/* ---- a limit of time, named in the report ------------------------------------------------------------------------ */
 
 typedef struct patience {
     tally stubborn;
@@ -166,7 +167,7 @@ static void test_a_task_that_outstays_its_limit_is_named_with_its_site(void **st
     assert_int_equal(belay_scope_close(NULL, scope), BELAY_ETIMEDOUT);
 }
 
-/* ---- the end of the program ------------------------------------------------------------------------------------------------------ */
+/* ---- the end of the program -------------------------------------------------------------------------------------- */
 
 typedef struct service {
     tally released;

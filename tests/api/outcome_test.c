@@ -1,7 +1,7 @@
 /* Outcomes and results: exactly one outcome, in the promised order; a result goes to one joiner or is dropped. */
 #include "api/support.h"
 
-/* ---- kinds -------------------------------------------------------------------------------------------------------------- */
+/* ---- kinds ------------------------------------------------------------------------------------------------------- */
 
 static belay_status return_it(belay_task *self, void *arg) {
     (void)self;
@@ -43,7 +43,7 @@ static void test_value_in_spite_of_a_cancel_stays_a_value(void **state) {
     assert_true(outcome.cancel_requested);
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------------------------------------- */
 
 static belay_status give_result(belay_task *self, void *arg) {
     EXPECT_STATUS(belay_set_result(self, arg, tally_drop), BELAY_OK);
@@ -130,7 +130,7 @@ static void test_result_without_hook_is_just_a_word(void **state) {
     assert_true(outcome.result_drop == NULL);
 }
 
-/* ---- the order at the end -------------------------------------------------------------------------------------------------------- */
+/* ---- the order at the end ---------------------------------------------------------------------------------------- */
 
 typedef struct order {
     tally steps;

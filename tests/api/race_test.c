@@ -249,8 +249,8 @@ static void test_races_nest(void **state) {
     run(c.ex, nested, &c);
 }
 
-/* The last entries cannot be spawned; the others never end by themselves, but a cancel ends them: the race is won by the first
- * that could not begin. */
+/* The last entries cannot be spawned; the others never end by themselves, but a cancel ends them: the race is won by
+ * the first that could not begin. */
 static belay_status crowded_race(belay_task *self, void *arg) {
     course *c = arg;
     enum { CROWD = 5000 };

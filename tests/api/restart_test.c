@@ -1,4 +1,5 @@
-/* A forked child: everything is refused until it starts anew; then the parent's handles are stale and a new executor works. */
+/* A forked child: everything is refused until it starts anew; then the parent's handles are stale and a new executor
+ * works. */
 #include "api/support.h"
 
 #include <sys/wait.h>

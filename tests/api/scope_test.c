@@ -3,7 +3,7 @@
 
 enum { MEMBERS = 40, CAP = 3 };
 
-/* ---- nesting ------------------------------------------------------------------------------------------------------------ */
+/* ---- nesting ----------------------------------------------------------------------------------------------------- */
 
 static belay_status nest(belay_task *self, void *arg) {
     tally *ran = arg;
@@ -72,7 +72,7 @@ static void test_scope_opened_outside_is_used_by_tasks_and_threads(void **state)
     assert_int_equal(tally_read(&ran), MEMBERS + 1);
 }
 
-/* ---- seal ---------------------------------------------------------------------------------------------------------------- */
+/* ---- seal -------------------------------------------------------------------------------------------------------- */
 
 typedef struct sealed {
     belay_scope scope;
@@ -103,7 +103,7 @@ static void test_seal_refuses_members_too_and_lets_them_go_on(void **state) {
     assert_int_equal(tally_read(&s.ran), 1);
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 static belay_status wait_for_scope(belay_task *self, void *arg) {
     EXPECT_STATUS(belay_scope_wait(self, *(belay_scope *)arg), BELAY_OK);
@@ -148,7 +148,7 @@ static void test_opener_may_wait_for_its_own_scope(void **state) {
     run(executor_of(state), wait_for_own, &ran);
 }
 
-/* ---- the cap ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the cap ----------------------------------------------------------------------------------------------------- */
 
 typedef struct crowd {
     belay_scope scope;
@@ -235,7 +235,7 @@ test_cancel_of_a_full_scope_lets_waiting_spawners_in_and_skips_their_tasks(void 
     assert_int_equal(s.skipped, 1);
 }
 
-/* ---- deadlines ------------------------------------------------------------------------------------------------------------------ */
+/* ---- deadlines --------------------------------------------------------------------------------------------------- */
 
 static belay_status outlive_deadline(belay_task *self, void *arg) {
     belay_scope_options options = {.deadline = *(belay_time *)arg};

@@ -200,7 +200,7 @@ static void test_a_source_that_nobody_releases_is_named_at_shutdown(void **state
     assert_int_equal(belay_source_release(s), BELAY_ESTALE);
 }
 
-/* ---- without memory -------------------------------------------------------------------------------------------------- */
+/* ---- without memory ---------------------------------------------------------------------------------------------- */
 
 static tally budget_left, held;
 

@@ -3,7 +3,7 @@
 
 enum { MANY = 500 };
 
-/* ---- the plain call ------------------------------------------------------------------------------------------------- */
+/* ---- the plain call ---------------------------------------------------------------------------------------------- */
 
 static belay_status spawn_many(belay_task *self, void *arg) {
     belay_scope scope;
@@ -31,7 +31,7 @@ static void test_spawn_from_outside_runs(void **state) {
     assert_int_equal(tally_read(&ran), MANY);
 }
 
-/* ---- the argument's destructor ------------------------------------------------------------------------------------------ */
+/* ---- the argument's destructor ----------------------------------------------------------------------------------- */
 
 typedef struct ending_case {
     tally drops;
@@ -86,7 +86,7 @@ static void test_refused_spawn_leaves_the_argument(void **state) {
     assert_int_equal(tally_read(&drops), 0);
 }
 
-/* ---- names, handles -------------------------------------------------------------------------------------------------------- */
+/* ---- names, handles ---------------------------------------------------------------------------------------------- */
 
 static void test_name_and_site_are_reported(void **state) {
     belay_executor *ex = executor_of(state);
@@ -160,7 +160,7 @@ static void test_own_handle_of_a_task_without_one_goes_stale(void **state) {
     assert_int_equal(belay_task_retain(seen), BELAY_ESTALE);
 }
 
-/* ---- pins ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- pins -------------------------------------------------------------------------------------------------------- */
 
 static belay_status stay_pinned(belay_task *self, void *arg) {
     int32_t home = *(int32_t *)arg;
@@ -202,7 +202,7 @@ static void test_pin_here_is_the_spawners_worker(void **state) {
     run(executor_of(state), pin_here, NULL);
 }
 
-/* ---- start times ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- start times ------------------------------------------------------------------------------------------------- */
 
 static belay_status note_time(belay_task *self, void *arg) {
     (void)self;
@@ -247,7 +247,7 @@ static void test_deferred_task_is_listed_and_has_no_stack(void **state) {
     assert_int_equal(join_outside(task).kind, BELAY_OUTCOME_SKIPPED);
 }
 
-/* ---- cancelled before the start ------------------------------------------------------------------------------------------------------------ */
+/* ---- cancelled before the start ---------------------------------------------------------------------------------- */
 
 static belay_status see_cancel(belay_task *self, void *arg) {
     EXPECT(belay_canceled(self));

@@ -59,7 +59,7 @@ static inline void tally_drop(void *value) {
     (void)tally_add(value);
 }
 
-/* ---- expectations --------------------------------------------------------------------------------------------------- */
+/* ---- expectations ------------------------------------------------------------------------------------------------ */
 
 static tally support_broken;
 
@@ -83,7 +83,7 @@ static inline void expect_status_at(belay_status got, belay_status want, const c
 #define EXPECT(condition) expect_at((condition), #condition, __FILE__, __LINE__)
 #define EXPECT_STATUS(call, want) expect_status_at((call), (want), #call, __FILE__, __LINE__)
 
-/* ---- the log ----------------------------------------------------------------------------------------------------------- */
+/* ---- the log ----------------------------------------------------------------------------------------------------- */
 
 static struct {
     pthread_mutex_t lock;
@@ -118,7 +118,7 @@ static inline void log_clear(void) {
     pthread_mutex_unlock(&support_log.lock);
 }
 
-/* ---- executors ------------------------------------------------------------------------------------------------------------ */
+/* ---- executors --------------------------------------------------------------------------------------------------- */
 
 typedef struct fixture {
     uint32_t workers;
@@ -238,7 +238,7 @@ static inline void await_stale(belay_task_handle task) {
     }
 }
 
-/* ---- bodies that many tests want ---------------------------------------------------------------------------------------------- */
+/* ---- bodies that many tests want --------------------------------------------------------------------------------- */
 
 static inline belay_status body_nothing(belay_task *self, void *arg) {
     (void)self;
@@ -258,7 +258,7 @@ static inline belay_status body_sleep(belay_task *self, void *arg) {
     return belay_sleep_until(self, BELAY_NEVER);
 }
 
-/* ---- gates: many wait until one opens ---------------------------------------------------------------------------------------------- */
+/* ---- gates: many wait until one opens ---------------------------------------------------------------------------- */
 
 /* A task that sleeps until it is cancelled; who joins it waits at the gate. */
 static inline belay_task_handle gate_make(belay_executor *ex) {
@@ -273,7 +273,7 @@ static inline void gate_open(belay_task_handle gate) {
     (void)belay_task_release(gate);
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------------------------------------- */
 
 /* How many live tasks wait on this. */
 static inline size_t count_waiting(belay_executor *ex, const char *on) {
@@ -294,7 +294,7 @@ static inline void await_waiting(belay_executor *ex, const char *on, size_t leas
     }
 }
 
-/* ---- the watchdog -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the watchdog ------------------------------------------------------------------------------------------------ */
 
 enum { WATCHDOG_SECONDS = 100 };
 

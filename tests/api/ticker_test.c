@@ -1,5 +1,5 @@
-/* Ticks keep their rhythm: those that were missed are skipped and counted, or delivered one by one. The test moves the ticker, not
- * the clock: a tick is in the past because the test says so. */
+/* Ticks keep their rhythm: those that were missed are skipped and counted, or delivered one by one. The test moves the
+ * ticker, not the clock: a tick is in the past because the test says so. */
 #include "api/support.h"
 
 static belay_ticker late_by(int64_t period, int periods, belay_tick_mode mode) {

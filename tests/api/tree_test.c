@@ -81,7 +81,7 @@ static void test_mistakes_are_statuses(void **state) {
     assert_int_equal(p.count, 0);
 }
 
-/* ---- while it changes ------------------------------------------------------------------------------------------------- */
+/* ---- while it changes -------------------------------------------------------------------------------------------- */
 
 typedef struct churn {
     tally stop;

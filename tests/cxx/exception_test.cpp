@@ -1,5 +1,5 @@
-/* C++ in tasks. An exception may be thrown and caught inside a body, also across waits; which exceptions are being handled
- * belongs to the task and not to the worker. One that leaves a body ends the process with the task's name. */
+/* C++ in tasks. An exception may be thrown and caught inside a body, also across waits; which exceptions are being
+ * handled belongs to the task and not to the worker. One that leaves a body ends the process with the task's name. */
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -32,7 +32,7 @@ belay_executor *make(uint32_t workers) {
     return ex;
 }
 
-/* ---- caught ---------------------------------------------------------------------------------------------------------- */
+/* ---- caught ------------------------------------------------------------------------------------------------------ */
 
 const int ROUNDS = 50;
 
@@ -76,7 +76,7 @@ void test_what_is_being_handled_belongs_to_the_task(uint32_t workers) {
     EXPECT(belay_executor_destroy(ex) == BELAY_OK);
 }
 
-/* ---- not caught ------------------------------------------------------------------------------------------------------ */
+/* ---- not caught -------------------------------------------------------------------------------------------------- */
 
 belay_status throw_it(belay_task *self, void *arg) {
     if (arg != nullptr) {

@@ -1,4 +1,5 @@
-/* Stacks one by one: size, guards of each kind, what they cost in mappings, and how much was used. The pool: stack_test.c. */
+/* Stacks one by one: size, guards of each kind, what they cost in mappings, and how much was used. The pool:
+ * stack_test.c. */
 #include "mem/pool.h"
 
 #include <stdio.h>

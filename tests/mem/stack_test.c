@@ -1,5 +1,5 @@
-/* The stack pool: the cache and its bound, limits, exhaustion, and what becomes cold. Guards: guard_test.c. Many threads:
- * stack_threads_test.c. */
+/* The stack pool: the cache and its bound, limits, exhaustion, and what becomes cold. Guards: guard_test.c. Many
+ * threads: stack_threads_test.c. */
 #include "mem/pool.h"
 
 #include "port/linux/pages.h"

@@ -1,7 +1,7 @@
 /* NULL, absurd values, and configurations that make no sense: a status, and nothing changed. */
 #include "api/support.h"
 
-/* ---- NULL -------------------------------------------------------------------------------------------------------------------- */
+/* ---- NULL -------------------------------------------------------------------------------------------------------- */
 
 static void test_null_executor(void **state) {
     belay_scope scope;
@@ -79,7 +79,7 @@ static void test_null_from_a_task(void **state) {
     run(executor_of(state), null_in_a_task, NULL);
 }
 
-/* ---- options -------------------------------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 
 static void test_bad_task_options_refuse_the_spawn(void **state) {
     belay_executor *ex = executor_of(state);
@@ -124,7 +124,7 @@ static void test_negative_deadlines_have_passed(void **state) {
     gate_open(gate);
 }
 
-/* ---- configurations ---------------------------------------------------------------------------------------------------------------- */
+/* ---- configurations ---------------------------------------------------------------------------------------------- */
 
 static void expect_refused(const belay_config *config) {
     belay_executor *ex = (belay_executor *)(void *)&ex;

@@ -91,7 +91,7 @@ static void test_result_destructor_on_a_worker_may_not_wait(void **state) {
     callback_end(&c, 1);
 }
 
-/* ---- in a forked child --------------------------------------------------------------------------------------------------------- */
+/* ---- in a forked child ------------------------------------------------------------------------------------------- */
 
 static void expect_child_rules(belay_executor *ex, belay_scope scope, belay_task_handle task) {
     belay_executor *other = NULL;

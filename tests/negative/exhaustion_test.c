@@ -4,7 +4,7 @@
 
 enum { SLOTS = 64, STACKS = 12, SLEEPERS = 200 };
 
-/* ---- memory -------------------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 /* A heap that fails from its k-th allocation on, or only at it. */
 typedef struct heap {
@@ -161,9 +161,10 @@ static void test_fork_without_memory_is_enomem_at_its_sync_and_in_the_outcome(vo
     assert_int_equal(tally_read(&h.outstanding), 0);
 }
 
-/* ---- tasks and scopes ----------------------------------------------------------------------------------------------------------------- */
+/* ---- tasks and scopes -------------------------------------------------------------------------------------------- */
 
-/* The limit is a promise: free records in caches (two batches of 64 per worker and per shard of outsiders) come on top. */
+/* The limit is a promise: free records in caches (two batches of 64 per worker and per shard of outsiders) come on
+ * top. */
 static uint32_t most_cached(const belay_executor *ex) {
     return (belay_executor_workers(ex) + 8) * 128;
 }
@@ -230,7 +231,7 @@ static void test_scope_beyond_max_scopes_is_enomem_until_one_is_closed(void **st
     assert_true(executor_end(ex));
 }
 
-/* ---- stacks ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- stacks ------------------------------------------------------------------------------------------------------ */
 
 typedef struct stackless {
     tally drops, woke;

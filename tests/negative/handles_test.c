@@ -1,5 +1,5 @@
-/* Stale, foreign and all-zero handles: every call answers BELAY_ESTALE and does nothing, from everywhere, also after the
- * executor was destroyed or another took its place. */
+/* Stale, foreign and all-zero handles: every call answers BELAY_ESTALE and does nothing, from everywhere, also after
+ * the executor was destroyed or another took its place. */
 #include "api/support.h"
 
 static void expect_stale_task(belay_task *self, belay_task_handle task) {

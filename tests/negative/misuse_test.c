@@ -1,4 +1,5 @@
-/* Mistakes in a call: a status, no effect, no hang. Deadlocks with oneself, closing out of order, another task's self. */
+/* Mistakes in a call: a status, no effect, no hang. Deadlocks with oneself, closing out of order, another task's
+ * self. */
 #include "api/support.h"
 
 typedef struct pit {
@@ -8,7 +9,7 @@ typedef struct pit {
     tally ready;
 } pit;
 
-/* ---- waiting for oneself ------------------------------------------------------------------------------------------------- */
+/* ---- waiting for oneself ----------------------------------------------------------------------------------------- */
 
 static belay_status join_self(belay_task *self, void *arg) {
     (void)arg;
@@ -83,7 +84,7 @@ static void test_root_scope_cannot_be_closed(void **state) {
     run(ex, close_root_inside, ex);
 }
 
-/* ---- the order of closing ---------------------------------------------------------------------------------------------------- */
+/* ---- the order of closing ---------------------------------------------------------------------------------------- */
 
 static belay_status close_wrongly(belay_task *self, void *arg) {
     belay_scope outer, inner;
@@ -130,7 +131,7 @@ static void test_only_the_opener_closes(void **state) {
     (void)join_outside(opener);
 }
 
-/* ---- another's self -------------------------------------------------------------------------------------------------------------- */
+/* ---- another's self ---------------------------------------------------------------------------------------------- */
 
 static void expect_wrong_self(belay_task *wrong, belay_executor *ex) {
     belay_scope scope = {1, 2, 3};

@@ -2,8 +2,8 @@
  * runs in turn and that never suspend, although one stack and one thread could serve both. And it sees the orders that
  * the library promises: spawn before body, body before join, body before close.
  *
- * Each case is a program of its own: this one, started again with the case's name. Without ThreadSanitizer there is nothing
- * to test. */
+ * Each case is a program of its own: this one, started again with the case's name. Without ThreadSanitizer there is
+ * nothing to test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 
 enum { SKIPPED = 77, FOUND = 66, TASKS = 8 };
 
-/* ---- the cases, each in a child ------------------------------------------------------------------------------------------ */
+/* ---- the cases, each in a child ---------------------------------------------------------------------------------- */
 
 static uint64_t shared; /* plain */
 
@@ -169,7 +169,7 @@ static int run_case(const char *name) {
     return 1;
 }
 
-/* ---- what the child says -------------------------------------------------------------------------------------------------- */
+/* ---- what the child says ----------------------------------------------------------------------------------------- */
 
 /* The child's exit status; *race: it printed the sanitizer's report of a data race. */
 static int start_again(const char *name, bool *race) {

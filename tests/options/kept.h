@@ -1,4 +1,5 @@
-/* What the tests of the options share: a log hook that keeps the lines, and an empty BELAY_ environment to begin with. */
+/* What the tests of the options share: a log hook that keeps the lines, and an empty BELAY_ environment to begin
+ * with. */
 #ifndef TESTS_OPTIONS_KEPT_H
 #define TESTS_OPTIONS_KEPT_H
 

@@ -1,5 +1,5 @@
-/* Publishing for a busy owner in the orders that matter: alone, with the owner coming in between, and with a second thief
- * whose mark must not be taken for the first one's. */
+/* Publishing for a busy owner in the orders that matter: alone, with the owner coming in between, and with a second
+ * thief whose mark must not be taken for the first one's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* The registry: executors by number, guests, incarnations that make old handles stale, and slots for foreign threads. */
+/* The registry: executors by number, guests, incarnations that make old handles stale, and slots for foreign
+ * threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

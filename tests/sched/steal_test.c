@@ -1,5 +1,5 @@
-/* Robbing: half of what a queue shows, what is hidden only after the victim's long patience with one task, and the looks
- * that tell whether there is anything. */
+/* Robbing: half of what a queue shows, what is hidden only after the victim's long patience with one task, and the
+ * looks that tell whether there is anything. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

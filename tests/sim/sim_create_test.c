@@ -1,5 +1,5 @@
-/* Creating an executor when the system refuses: each call for a thread, pages or heap memory fails in turn. Nothing is left
- * behind, and the next create succeeds. */
+/* Creating an executor when the system refuses: each call for a thread, pages or heap memory fails in turn. Nothing is
+ * left behind, and the next create succeeds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

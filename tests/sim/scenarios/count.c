@@ -70,7 +70,8 @@ static void at_home(void *arg) {
     port_current_set(NULL);
 }
 
-/* Ends what the home worker hands over: as a worker loop does, puts endings off while there is another member to run. */
+/* Ends what the home worker hands over: as a worker loop does, puts endings off while there is another member to
+ * run. */
 static void elsewhere(void *arg) {
     (void)arg;
     worker *w = &world.sched->workers[1];

@@ -1,5 +1,5 @@
-/* Readiness of descriptors: no wake is lost between linking, arming, parking, cancelling and closing, and the worker that
- * sleeps in the poller hears of other work. */
+/* Readiness of descriptors: no wake is lost between linking, arming, parking, cancelling and closing, and the worker
+ * that sleeps in the poller hears of other work. */
 #include "scenario.h"
 
 #include <belay/io.h>

@@ -100,8 +100,8 @@ static void force(void) {
     sim_check(tally_read(&ran) == ROUNDS * FORKS, "not each call ran once");
 }
 
-/* Two thieves force the same deque. One may be late, and find that the owner has taken its mark away and the other has put
- * a mark there meanwhile: it must not publish what it has read before. */
+/* Two thieves force the same deque. One may be late, and find that the owner has taken its mark away and the other has
+ * put a mark there meanwhile: it must not publish what it has read before. */
 static void two_force(void) {
     belay_config config;
     world_config(&config);

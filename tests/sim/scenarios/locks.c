@@ -1,5 +1,6 @@
 /* Locks: the hand-off against a cancel, a deadline and a late barger; every lock that was got is let go, nobody is left
- * waiting, and no two are inside. Objects outlive nobody: each is ended as soon as its users have said that they are through. */
+ * waiting, and no two are inside. Objects outlive nobody: each is ended as soon as its users have said that they are
+ * through. */
 #include "scenario.h"
 
 enum { TAKERS = 3, ROUNDS = 2 };

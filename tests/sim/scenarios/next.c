@@ -1,5 +1,5 @@
-/* Outcomes in the order of completion against members' ends, against close, and against the taker's cancel; joining any of
- * several tasks against their ends. */
+/* Outcomes in the order of completion against members' ends, against close, and against the taker's cancel; joining any
+ * of several tasks against their ends. */
 #include "scenario.h"
 
 enum { MEMBERS = 3 };
@@ -44,7 +44,7 @@ static void spawn_members(belay_task *self, belay_scope where) {
     }
 }
 
-/* ---- the opener takes all ------------------------------------------------------------------------------------------ */
+/* ---- the opener takes all ---------------------------------------------------------------------------------------- */
 
 static belay_status take_all(belay_task *self, void *arg) {
     (void)arg;
@@ -69,7 +69,7 @@ static void opener(void) {
     sim_check(tally_read(&results) == MEMBERS, "a result was lost");
 }
 
-/* ---- takers against close -------------------------------------------------------------------------------------------- */
+/* ---- takers against close ---------------------------------------------------------------------------------------- */
 
 static void take_some(belay_task *self) {
     belay_outcome out;
@@ -114,7 +114,7 @@ static void against_close(void) {
     sim_check(tally_read(&results) == MEMBERS, "a result was lost");
 }
 
-/* ---- joining any -------------------------------------------------------------------------------------------------------- */
+/* ---- joining any ------------------------------------------------------------------------------------------------- */
 
 static belay_status join_each(belay_task *self, void *arg) {
     (void)arg;

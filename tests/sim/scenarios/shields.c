@@ -1,4 +1,5 @@
-/* Shields and cleanup against cancels: what is kept out comes in at the end, whoever brings it about, and is never lost. */
+/* Shields and cleanup against cancels: what is kept out comes in at the end, whoever brings it about, and is never
+ * lost. */
 #include <belay/cleanup.h>
 #include <belay/shield.h>
 
