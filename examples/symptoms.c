@@ -3,28 +3,40 @@
 #include <belay/belay.h>
 
 #include <stdio.h>
+#include <string.h>
+
+/* How many reports of each kind there were. Nothing here is left to time: each mistake lasts until its report has come. */
+static int stalls, cycles, idles;
+
+static void count(int *reports) {
+    __atomic_add_fetch(reports, 1, __ATOMIC_RELEASE); /* pairs with reached */
+}
+
+static bool reached(const int *reports, int n) {
+    return __atomic_load_n(reports, __ATOMIC_ACQUIRE) >= n; /* pairs with count */
+}
+
+static void await(const int *reports, int n) {
+    while (!reached(reports, n)) {
+        belay_sleep_until(NULL, belay_after(BELAY_MILLISECOND));
+    }
+}
 
 static void print_log(belay_log_level level, const char *line, void *arg) {
     (void)level;
     (void)arg;
     puts(line);
+    if (strstr(line, "task cruncher (") != NULL) {
+        count(&stalls);
+    }
 }
-
-/* How many reports of each kind there were. */
-static int cycles, idles;
 
 static void count_deadlock(belay_executor *executor, belay_deadlock_kind kind, size_t tasks,
                            void *arg) {
     (void)executor;
     (void)tasks;
     (void)arg;
-    __atomic_add_fetch(kind == BELAY_DEADLOCK_IDLE ? &idles : &cycles, 1, __ATOMIC_RELEASE);
-}
-
-static void await_report(const int *count) {
-    while (__atomic_load_n(count, __ATOMIC_ACQUIRE) == 0) {
-        belay_sleep_until(NULL, belay_after(BELAY_MILLISECOND));
-    }
+    count(kind == BELAY_DEADLOCK_IDLE ? &idles : &cycles);
 }
 
 static void print_unobserved(const belay_failure *failure, void *arg) {
@@ -67,6 +79,21 @@ static belay_status wait_for_ever(belay_task *self, void *arg) {
     return belay_sleep_until(self, BELAY_NEVER);
 }
 
+/* Has everybody in the scope begun to wait? */
+static bool all_wait(belay_scope scope) {
+    belay_task_info infos[8];
+    size_t count = 0;
+    if (belay_scope_stragglers(scope, infos, 8, &count) != BELAY_OK) {
+        return true;
+    }
+    for (size_t i = 0; i < count && i < 8; i++) {
+        if (infos[i].state != BELAY_STATE_SUSPENDED && infos[i].state != BELAY_STATE_DEFERRED) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A close that runs out of time: who is still in there? */
 static belay_status slow_close(belay_task *self, void *arg) {
     (void)arg;
@@ -80,6 +107,9 @@ static belay_status slow_close(belay_task *self, void *arg) {
     }
     belay_spawn(self, scope, wait_for_ever, NULL, &reader, NULL);
     belay_spawn(self, scope, wait_for_ever, NULL, &ticker, NULL);
+    while (!all_wait(scope)) {
+        (void)belay_yield(self);
+    }
     status = belay_scope_close_until(self, scope, belay_after(50 * BELAY_MILLISECOND));
     printf("timed close: %s\n", belay_status_text(status));
     print_stragglers(scope);
@@ -87,12 +117,23 @@ static belay_status slow_close(belay_task *self, void *arg) {
     return belay_scope_close(self, scope);
 }
 
-/* Computes without a yield point. */
+/* Computes without a yield point, until the watchdog has told of it. */
 static belay_status crunch(belay_task *self, void *arg) {
     (void)self;
     (void)arg;
-    belay_time end = belay_after(60 * BELAY_MILLISECOND);
-    while (belay_now() < end) {
+    while (!reached(&stalls, 1)) {
+    }
+    return BELAY_OK;
+}
+
+/* The same, until it is let go. */
+static int holding, let_go;
+
+static belay_status hold(belay_task *self, void *arg) {
+    (void)self;
+    (void)arg;
+    count(&holding);
+    while (!reached(&let_go, 1)) {
     }
     return BELAY_OK;
 }
@@ -172,7 +213,7 @@ static void run_pair(belay_executor *executor) {
     }
     bool both = belay_spawn(NULL, root, join_first, &p, &egg, &p.task[1]) == BELAY_OK;
     belay_latch_count_down(&p.spawned, 1);
-    await_report(&cycles);
+    await(&cycles, 1);
     belay_task_cancel(p.task[0], BELAY_ECANCELED, "a way out");
     for (int i = 0; i < (both ? 2 : 1); i++) {
         belay_join(NULL, p.task[i], NULL);
@@ -189,9 +230,10 @@ static void run_forgotten(belay_executor *executor) {
     belay_event never = {{0}};
     belay_task_options waiter = {.name = "waiter"};
     belay_task_handle task;
+    int before = __atomic_load_n(&idles, __ATOMIC_ACQUIRE); /* pairs with count */
     if (belay_spawn(NULL, belay_executor_root(executor), wait_for_nobody, &never, &waiter, &task) ==
         BELAY_OK) {
-        await_report(&idles);
+        await(&idles, before + 1);
         belay_event_set(&never);
         belay_join(NULL, task, NULL);
         belay_task_release(task);
@@ -244,6 +286,19 @@ static void run(belay_executor *executor, belay_body *body, const char *name) {
     }
 }
 
+/* A shutdown that runs out of time. */
+static void run_shutdown(belay_executor *executor) {
+    belay_task_options left = {.name = "left"};
+    for (int i = 0; i < 2; i++) {
+        belay_spawn(NULL, belay_executor_root(executor), hold, NULL, &left, NULL);
+    }
+    await(&holding, 2);
+    belay_time grace = belay_after(5 * BELAY_MILLISECOND);
+    belay_status status = belay_executor_shutdown(executor, grace, grace + 5 * BELAY_MILLISECOND);
+    printf("timed shutdown: %s\n", belay_status_text(status));
+    count(&let_go);
+}
+
 int main(void) {
     belay_executor *executor = create(2, 0);
     belay_executor *narrow = create(1, 8);
@@ -259,12 +314,7 @@ int main(void) {
     run(narrow, crowd, "crowd");
     run(executor, short_budget, "short_budget");
     run(executor, nobody_asks, "nobody_asks");
-    belay_task_options left = {.name = "left"};
-    belay_spawn(NULL, belay_executor_root(executor), crunch, NULL, &left, NULL);
-    belay_spawn(NULL, belay_executor_root(executor), crunch, NULL, &left, NULL);
-    belay_time grace = belay_after(5 * BELAY_MILLISECOND);
-    belay_status status = belay_executor_shutdown(executor, grace, grace + 5 * BELAY_MILLISECOND);
-    printf("timed shutdown: %s\n", belay_status_text(status));
+    run_shutdown(executor);
     belay_executor_destroy(narrow);
     return belay_executor_destroy(executor) == BELAY_OK ? 0 : 1;
 }
