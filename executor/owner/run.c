@@ -339,8 +339,7 @@ void task_refuse(worker *w, belay_task *t) {
         task_submit(w->sched, t);
         return;
     }
-    state_start(t);
-    state_finish(t);
+    state_refuse(t);
     t->u.result_drop = NULL;
     task_finish(w, t,
                 (ending){.status = BELAY_ENOSTACK,

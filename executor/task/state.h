@@ -73,6 +73,13 @@ static inline void state_resume(belay_task *t) {
 static inline void state_finish(belay_task *t) {
     state_step(t, PHASE_RUNNING, PHASE_FINISHING);
 }
+/* It never runs: not even for a moment, for then others look for its forks, and its `fork` is not its own. */
+static inline void state_refuse(belay_task *t) {
+    uint32_t word = load_relaxed(&t->state); /* relaxed: one writer */
+    CHECK((word & STATE_PHASE) == PHASE_QUEUED || (word & STATE_PHASE) == PHASE_DEFERRED);
+    /* release: as in state_step */
+    store_release(&t->state, (word & ~(uint32_t)STATE_PHASE) | PHASE_FINISHING);
+}
 static inline void state_done(belay_task *t) {
     state_step(t, PHASE_FINISHING, PHASE_DONE);
 }

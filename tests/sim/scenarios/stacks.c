@@ -92,10 +92,30 @@ static void foreign_wake(void) {
     world_close(ex);
 }
 
+/* A foreign thread cancels tasks just when they are refused because no stack can come back: the youngest first, for they are. */
+static void refused(void) {
+    belay_executor *ex = open_with(4);
+    belay_task_handle task[TASKS + 3];
+    const int all = (int)(sizeof task / sizeof *task);
+    for (int i = 0; i < all; i++) {
+        sim_check(world_spawn(NULL, belay_executor_root(ex), wait_for_cancel, NULL, &task[i]) ==
+                      BELAY_OK,
+                  "refused");
+    }
+    belay_sleep_until(NULL, belay_after((int64_t)sim_choose(100) * 1000));
+    for (int i = all; i-- > 0;) {
+        belay_status status = belay_task_cancel(task[i], BELAY_ECANCELED, NULL);
+        sim_check(status == BELAY_OK || status == BELAY_EALREADY, "not cancelled");
+        sim_check(belay_task_release(task[i]) == BELAY_OK, "not released");
+    }
+    world_close(ex);
+}
+
 static const scenario list_of_scenarios[] = {
     {"sleepers", NULL, sleepers, 4},
     {"chain", NULL, chain, 4},
     {"foreign_wake", NULL, foreign_wake, 4},
+    {"refused", NULL, refused, 1},
 };
 
 __attribute__((constructor)) static void add(void) {
