@@ -212,6 +212,82 @@ static void watcher_against_end(void) {
     world_close(ex);
 }
 
+/* Nobody cancels: who watches hears that the source is gone. */
+static belay_status watch_the_end(belay_task *self, void *arg) {
+    (void)arg;
+    sim_check(belay_token_wait_until(self, belay_source_token(source), BELAY_HARD_CANCELED,
+                                     BELAY_NEVER) == BELAY_ESTALE,
+              "nobody has cancelled it");
+    return BELAY_OK;
+}
+
+static void watcher_of_end(void) {
+    belay_executor *ex = world_open();
+    open_source(ex);
+    port_thread releaser = world_thread(release_source, NULL, "releaser");
+    tally_add(&ready, 1);
+    world_run(ex, watch_the_end, NULL);
+    port_thread_join(&releaser);
+    world_close(ex);
+}
+
+/* Scopes that follow a token leave nothing there when they close. */
+static belay_status follow_and_close(belay_task *self, void *arg) {
+    (void)arg;
+    belay_scope_options o = {.token = belay_source_token(source)};
+    for (int i = 0; i < 2; i++) {
+        belay_scope s;
+        sim_check(belay_scope_open(self, &o, &s) == BELAY_OK, "no scope");
+        (void)belay_yield(self);
+        sim_check(belay_scope_close(self, s) == BELAY_OK, "not closed");
+    }
+    return BELAY_OK;
+}
+
+static void links_taken_back(void) {
+    belay_executor *ex = world_open();
+    open_source(ex);
+    belay_task_handle other;
+    sim_check(world_spawn(NULL, belay_executor_root(ex), follow_and_close, NULL, &other) ==
+                  BELAY_OK,
+              "refused");
+    world_run(ex, follow_and_close, NULL);
+    sim_check(belay_join(NULL, other, NULL) == BELAY_OK, "not joined");
+    sim_check(belay_task_release(other) == BELAY_OK, "not released");
+    const scope *s = slab_at(&ex->scopes, source.slot);
+    sim_check(list_empty(&s->on_cancel), "a token collects the dead");
+    sim_check(belay_source_release(source) == BELAY_OK, "not released");
+    world_close(ex);
+}
+
+/* The registration of a cell that serves another call by now. */
+static void remove_again(void *arg) {
+    (void)arg;
+    belay_registration old = put;
+    for (int i = 0; i < 3; i++) {
+        sim_check(belay_on_cancel_remove(NULL, old) == BELAY_ESTALE, "another's call was removed");
+    }
+}
+
+static void stale_removal(void) {
+    belay_executor *ex = world_open();
+    open_source(ex);
+    put_down();
+    sim_check(belay_on_cancel_remove(NULL, put) == BELAY_OK, "not removed");
+    port_thread remover = world_thread(remove_again, NULL, "remover");
+    for (int i = 0; i < 2; i++) {
+        belay_registration next;
+        sim_check(belay_on_cancel(belay_source_token(source), BELAY_HARD_CANCELED, callback, NULL,
+                                  drop, &next) == BELAY_OK,
+                  "not put down");
+        sim_check(next.slot == put.slot, "another cell: this test is void");
+        sim_check(belay_on_cancel_remove(NULL, next) == BELAY_OK, "another has removed it");
+    }
+    port_thread_join(&remover);
+    sim_check(belay_source_release(source) == BELAY_OK, "not released");
+    world_close(ex);
+}
+
 static const scenario list_of_scenarios[] = {
     {"removal_by_thread", reset, removal_by_thread, 2},
     {"removal_by_task", reset, removal_by_task, 2},
@@ -220,6 +296,9 @@ static const scenario list_of_scenarios[] = {
     {"link_against_close", reset, link_against_close, 2},
     {"watcher", reset, watcher, 2},
     {"watcher_against_end", reset, watcher_against_end, 2},
+    {"watcher_of_end", reset, watcher_of_end, 2},
+    {"links_taken_back", reset, links_taken_back, 2},
+    {"stale_removal", reset, stale_removal, 2},
 };
 
 __attribute__((constructor)) static void add(void) {

@@ -4,6 +4,7 @@
 static belay_channel *channel;
 static belay_task_handle victim;
 static tally sent, received, dropped;
+static tally through;
 
 static void reset(void) {
     tally_reset(&sent);
@@ -163,6 +164,39 @@ static void close_against_all(void) {
     world_close(ex);
 }
 
+/* Nobody receives, but once: the place of that item goes to a sender who waits, and close sends the others away. */
+static belay_status send_one(belay_task *self, void *arg) {
+    uint32_t item = *(const uint32_t *)arg;
+    belay_status status = belay_channel_send(self, channel, &item);
+    sim_check(status == BELAY_OK || status == BELAY_EPIPE, "another end");
+    if (status == BELAY_OK) {
+        tally_add(&sent, item);
+        tally_add(&through, 1);
+    }
+    return BELAY_OK;
+}
+
+static void senders_and_close(void) {
+    tally_reset(&through);
+    belay_executor *ex = world_open();
+    belay_channel_options o = {
+        .capacity = 1, .element = sizeof(uint32_t), .drop = drop_item, .executor = ex};
+    sim_check(belay_channel_create(&o, &channel) == BELAY_OK, "not created");
+    for (int i = 0; i < 3; i++) {
+        sim_check(world_spawn(NULL, belay_executor_root(ex), send_one, &low, NULL) == BELAY_OK,
+                  "refused");
+    }
+    uint32_t item = 0;
+    sim_check(belay_channel_recv(NULL, channel, &item) == BELAY_OK, "not received");
+    tally_add(&received, item);
+    tally_wait(&through, 2); /* the item that was received, and the one in the buffer */
+    close_some(NULL);
+    sim_check(belay_executor_shutdown(ex, BELAY_NEVER, BELAY_NEVER) == BELAY_OK, "not drained");
+    close_channel();
+    world_close(ex);
+    sim_check(tally_read(&through) == 2, "accepted without room");
+}
+
 /* ---- who got the last item may destroy ----------------------------------------------------------- */
 
 static belay_status last_receiver(belay_task *self, void *arg) {
@@ -236,6 +270,7 @@ static const scenario list_of_scenarios[] = {
     {"cancel_receiver", reset, cancel_receiver, 2},
     {"cancel_sender", reset, cancel_sender, 2},
     {"close_against_all", reset, close_against_all, 2},
+    {"senders_and_close", reset, senders_and_close, 2},
     {"destroy_after_last", reset, destroy_after_last, 2},
     {"leases", reset, leases, 2},
 };

@@ -130,6 +130,32 @@ static void root_scope(void) {
     finish(ex);
 }
 
+/* Without options and handles: the quick ways to spawn and to end, and endings that are put off. */
+static belay_status plain_branch(belay_task *self, void *arg) {
+    belay_scope here = belay_scope_current(self);
+    for (intptr_t i = (intptr_t)arg; i > 0; i--) {
+        sim_check(belay_spawn(self, here, plain_branch, (void *)(i - 1), NULL, NULL) == BELAY_OK,
+                  "refused");
+        tally_add(&accepted, 1);
+    }
+    sim_check(tally_read(&closed) == 0, "runs in a closed scope");
+    tally_add(&ran, 1);
+    return BELAY_OK;
+}
+
+static void plain(void) {
+    belay_executor *ex = world_open();
+    sim_check(belay_scope_open_root(ex, NULL, &place) == BELAY_OK, "no scope");
+    for (intptr_t i = 0; i < 3; i++) {
+        sim_check(belay_spawn(NULL, place, plain_branch, (void *)i, NULL, NULL) == BELAY_OK,
+                  "refused");
+        tally_add(&accepted, 1);
+    }
+    sim_check(belay_scope_close(NULL, place) == BELAY_OK, "not closed");
+    check_closed(place);
+    finish(ex);
+}
+
 /* ---- sealing --------------------------------------------------------------------------------- */
 
 static void seal_place(void *arg) {
@@ -264,6 +290,7 @@ static const scenario list_of_scenarios[] = {
     {"foreign_thread", reset, foreign_thread, 2},
     {"outsider", reset, outsider, 2},
     {"root_scope", reset, root_scope, 2},
+    {"plain", reset, plain, 2},
     {"seal", reset, seal, 2},
     {"timed", reset, timed, 2},
     {"timed_foreign", reset, timed_foreign, 2},

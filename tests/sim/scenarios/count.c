@@ -9,16 +9,18 @@ enum { ROUNDS = 4 };
 
 static bench world;
 static scope node;
-static atomic_u32 alive;  /* members that have entered and not left; what the count stands for */
-static atomic_u32 handed; /* of the home worker's members, those that end elsewhere */
-static atomic_u32 dead;   /* the scope was freed */
-static uint32_t life;     /* the generation that is open; written while nobody else is inside */
+static atomic_u32 alive;   /* members that have entered and not left; what the count stands for */
+static atomic_u32 handed;  /* of the home worker's members, those that end elsewhere */
+static atomic_u32 closing; /* outsiders are refused from now on */
+static atomic_u32 dead;    /* the scope was freed */
+static uint32_t life;      /* the generation that is open; written while nobody else is inside */
 
 static void reset(void) {
     memset(&node, 0, sizeof node);
     life = 1;
     store_relaxed(&alive, 0u); /* relaxed, all: outside a run */
     store_relaxed(&handed, 0u);
+    store_relaxed(&closing, 0u);
     store_relaxed(&dead, 0u);
 }
 
@@ -97,6 +99,7 @@ static void elsewhere(void *arg) {
 static void drain(void) {
     lock_take(&node.lock);
     (void)count_close(&node);
+    store_seq_cst(&closing, 1u); /* seq_cst: outsiders compare it */
     do {
         while (count_watch(&node)) {
             waiter w;
@@ -135,8 +138,10 @@ static void wait_zero(void *arg) {
 static void outsider(void *arg) {
     (void)arg;
     for (int i = 0; i < 2; i++) {
+        bool refused = load_seq_cst(&closing) != 0;
         belay_status status = enter(NULL, false);
         if (status == BELAY_OK) {
+            sim_check(!refused, "a closing scope accepts from outside");
             leave(NULL);
         } else {
             sim_check(status == BELAY_ESHUTDOWN || status == BELAY_ESTALE, "another refusal");
@@ -147,7 +152,7 @@ static void outsider(void *arg) {
 /* Pins by generation, as calls by handle do. */
 static void pinner(void *arg) {
     (void)arg;
-    for (int i = 0; i < 2 && count_pin(&node, 1); i++) {
+    for (int i = 0; i < 30 && count_pin(&node, 1); i++) {
         sim_check(load_seq_cst(&dead) == 0, "pinned a scope that was closed");
         count_leave(NULL, &node);
     }
@@ -187,6 +192,24 @@ static void close_pinner(void) {
     close_beside(pinner);
 }
 
+/* In the second life: is told of zero when its member has left, and not by somebody who is late from the first. */
+static void wait_second(void *arg) {
+    (void)arg;
+    lock_take(&node.lock);
+    wait_word result = WAIT_OK;
+    if (count_is(&node, 2) && count_watch(&node)) {
+        waiter w;
+        waiter_init(&w, NULL, false);
+        list_append(&node.waiters, &w.arm.link);
+        lock_release(&node.lock);
+        result = waiter_block(&w, PORT_NEVER, WAIT_FOR_SCOPE);
+        lock_take(&node.lock);
+        list_remove(&w.arm.link);
+    }
+    lock_release(&node.lock);
+    sim_check(result == WAIT_OK && load_seq_cst(&alive) == 0, "told too early");
+}
+
 static void leave_later(void *arg) {
     (void)arg;
     leave(NULL);
@@ -199,17 +222,19 @@ static void second_life(void) {
     port_current_set(&world.sched->workers[0]);
     sim_check(enter(&world.sched->workers[0], true) == BELAY_OK, "refused");
     port_current_set(NULL);
-    port_thread thread[3];
+    port_thread thread[5];
     thread[0] = world_thread(leave_later, NULL, "first");
     thread[1] = world_thread(wait_zero, NULL, "waiter");
+    thread[4] = world_thread(pinner, NULL, "pinner"); /* brings it to zero once more */
     drain();
     life = 2;
     store_seq_cst(&dead, 0u); /* seq_cst: entering checks it */
     count_born(&node, 0);
     sim_check(enter(NULL, true) == BELAY_OK, "refused");
-    thread[2] = world_thread(leave_later, NULL, "second");
+    thread[2] = world_thread(wait_second, NULL, "waiter");
+    thread[3] = world_thread(leave_later, NULL, "second");
     drain();
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         port_thread_join(&thread[i]);
     }
     bench_close(&world);

@@ -123,6 +123,31 @@ static void closed_and_used_again(void) {
     sim_check(tally_read(&woken) >= 1, "the new file's reader was not woken");
 }
 
+/* One waits to read and one to write: what is ready for one must not be the end of the other's wait. */
+static belay_status write_once(belay_task *self, void *arg) {
+    (void)arg;
+    uint32_t ready = 0;
+    tally_add(&waiting, 1);
+    sim_check(belay_wait_fd(self, FD, BELAY_FD_WRITE, &ready) == BELAY_OK, "not ready");
+    tally_add(&woken, 1);
+    return BELAY_OK;
+}
+
+static void reader_and_writer(void) {
+    belay_executor *ex = begin();
+    belay_task_handle a = reader(ex, &fd_number);
+    belay_task_handle b;
+    sim_check(world_spawn(NULL, belay_executor_root(ex), write_once, NULL, &b) == BELAY_OK,
+              "refused");
+    tally_wait(&waiting, 2);
+    sim_fd_set(FD, PORT_FD_READ);
+    finish(a);
+    sim_fd_set(FD, PORT_FD_WRITE);
+    finish(b);
+    world_close(ex);
+    sim_check(tally_read(&woken) == 2, "not woken");
+}
+
 /* A worker sleeps in the poller; tasks from outside must still run at once. */
 static belay_status take_turn(belay_task *self, void *arg) {
     (void)arg;
@@ -153,6 +178,7 @@ static const scenario list_of_scenarios[] = {
     {"ready_when_parked", reset, ready_when_parked, 2},
     {"canceled", reset, canceled, 2},
     {"one_of_two", reset, one_of_two, 2},
+    {"reader_and_writer", reset, reader_and_writer, 2},
     {"closed_and_used_again", reset, closed_and_used_again, 2},
     {"work_reaches_the_poller", reset, work_reaches_the_poller, 2},
 };

@@ -129,6 +129,39 @@ static void canceled(void) {
     sim_check(tally_read(&results) == 1, "the result was not had once");
 }
 
+/* Who cancels and joins stays until the other has ended, cancelled itself or not. */
+static belay_status end_slowly(belay_task *self, void *arg) {
+    (void)arg;
+    (void)belay_sleep_until(self, belay_after(10000));
+    port_thread_yield();
+    tally_add(&finished, 1);
+    return BELAY_OK;
+}
+
+static belay_status cancel_and_join(belay_task *self, void *arg) {
+    (void)arg;
+    belay_outcome out = {0};
+    belay_status status = belay_cancel_and_join(self, target, BELAY_ECANCELED, NULL, &out);
+    sim_check(status == BELAY_OK || status == BELAY_ECANCELED, "another end");
+    sim_check(out.kind == BELAY_OUTCOME_SKIPPED || tally_read(&finished) == 1, "joined too early");
+    return status;
+}
+
+static void drained(void) {
+    belay_executor *ex = world_open();
+    belay_scope root = belay_executor_root(ex);
+    belay_task_options o = {.flags = BELAY_TASK_RUN_CANCELED};
+    sim_check(world_spawn(NULL, root, end_slowly, NULL, &target) == BELAY_OK, "refused");
+    sim_check(world_spawn_with(NULL, root, cancel_and_join, NULL, o, &joiner) == BELAY_OK,
+              "refused");
+    port_thread thread = world_thread(cancel_joiner, NULL, "canceller");
+    sim_check(belay_join(NULL, joiner, NULL) == BELAY_OK, "not joined");
+    port_thread_join(&thread);
+    sim_check(belay_task_release(joiner) == BELAY_OK, "not released");
+    sim_check(belay_task_release(target) == BELAY_OK, "not released");
+    world_close(ex);
+}
+
 /* ---- stale handles --------------------------------------------------------------------------- */
 
 static bool gone(belay_status status) {
@@ -184,8 +217,10 @@ static belay_status reuse_inside(belay_task *self, void *arg) {
     (void)belay_join(self, target, NULL);
     sim_check(belay_task_release(target) == BELAY_OK, "not released");
     for (int i = 0; i < 3; i++) {
-        sim_check(world_spawn(self, root, not_cancelled, NULL, NULL) == BELAY_OK, "refused");
+        belay_task_handle next;
+        sim_check(world_spawn(self, root, not_cancelled, NULL, &next) == BELAY_OK, "refused");
         (void)belay_yield(self);
+        sim_check(belay_task_release(next) == BELAY_OK, "not released");
     }
     return BELAY_OK;
 }
@@ -206,7 +241,7 @@ static void reuse_slots(void) {
 static const scenario list_of_scenarios[] = {
     {"two_joiners", reset, two_joiners, 2}, {"timed", reset, timed, 2},
     {"canceled", reset, canceled, 2},       {"reuse", reset, reuse, 2},
-    {"reuse_slots", reset, reuse_slots, 2},
+    {"reuse_slots", reset, reuse_slots, 2}, {"drained", reset, drained, 2},
 };
 
 __attribute__((constructor)) static void add(void) {

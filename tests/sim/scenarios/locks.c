@@ -252,7 +252,7 @@ static void rwlock_canceled(void) {
 static belay_status make(belay_task *self, void *arg) {
     (void)arg;
     alone_inside();
-    if (self != NULL && belay_yield(self) != BELAY_OK) {
+    if (self != NULL && (belay_yield(self) != BELAY_OK || sim_choose(2) == 0)) {
         return BELAY_ECANCELED;
     }
     items++;

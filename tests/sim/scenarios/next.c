@@ -69,6 +69,37 @@ static void opener(void) {
     sim_check(tally_read(&results) == MEMBERS, "a result was lost");
 }
 
+/* Each member but the first ends only when the outcome of the one before was taken. */
+static belay_status member_in_turn(belay_task *self, void *arg) {
+    while (tally_read(&taken) < (uintptr_t)arg) {
+        (void)belay_yield(self);
+        port_thread_yield(); /* the simulator must know that this spins */
+    }
+    return member(self, NULL);
+}
+
+static belay_status take_in_turn(belay_task *self, void *arg) {
+    (void)arg;
+    belay_scope mine;
+    belay_outcome out;
+    sim_check(belay_scope_open(self, &keep, &mine) == BELAY_OK, "not opened");
+    for (uintptr_t i = 0; i < MEMBERS; i++) {
+        sim_check(world_spawn(self, mine, member_in_turn, (void *)i, NULL) == BELAY_OK, "refused");
+    }
+    while (belay_scope_next(self, mine, &out, NULL) == BELAY_OK) {
+        take_outcome(&out);
+    }
+    sim_check(belay_scope_close(self, mine) == BELAY_OK, "not closed");
+    return BELAY_OK;
+}
+
+static void in_turn(void) {
+    belay_executor *ex = world_open();
+    world_run(ex, take_in_turn, NULL);
+    world_close(ex);
+    sim_check(tally_read(&results) == MEMBERS, "a result was lost");
+}
+
 /* ---- takers against close ---------------------------------------------------------------------------------------- */
 
 static void take_some(belay_task *self) {
@@ -152,6 +183,7 @@ static void any(void) {
 
 static const scenario list_of_scenarios[] = {
     {"opener", reset, opener, 2},
+    {"in_turn", reset, in_turn, 2},
     {"against_close", reset, against_close, 2},
     {"any", reset, any, 2},
 };

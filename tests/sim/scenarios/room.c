@@ -105,6 +105,39 @@ static void canceled_by_scope(void) {
     sim_check(tally_read(&accepted) == SPAWNERS * EACH, "a cancelled scope refuses");
 }
 
+/* So does one whose members wait for who is to be let in. */
+static tally let_in;
+
+static belay_status wait_for_entrance(belay_task *self, void *arg) {
+    (void)arg;
+    while (tally_read(&let_in) == 0) {
+        (void)belay_yield(self);
+        port_thread_yield(); /* the simulator must know that this spins */
+    }
+    return BELAY_OK;
+}
+
+static void cancel_place(void *arg) {
+    (void)arg;
+    sim_check(belay_scope_cancel(place, BELAY_ECANCELED, NULL) == BELAY_OK, "not cancelled");
+}
+
+static void all_let_in(void) {
+    tally_reset(&let_in);
+    belay_executor *ex = world_open();
+    belay_scope_options o = {.cap = 1};
+    belay_task_options run = {.flags = BELAY_TASK_RUN_CANCELED};
+    sim_check(belay_scope_open_root(ex, &o, &place) == BELAY_OK, "no scope");
+    sim_check(world_spawn_with(NULL, place, wait_for_entrance, NULL, run, NULL) == BELAY_OK,
+              "refused");
+    port_thread thread = world_thread(cancel_place, NULL, "canceller");
+    sim_check(world_spawn(NULL, place, member, NULL, NULL) == BELAY_OK, "refused");
+    tally_add(&let_in, 1);
+    port_thread_join(&thread);
+    (void)belay_scope_close(NULL, place);
+    world_close(ex);
+}
+
 /* try_spawn takes room only when there is some. */
 static void tried(void) {
     belay_executor *ex = begin();
@@ -120,6 +153,7 @@ static const scenario list_of_scenarios[] = {
     {"foreign_spawner", reset, foreign_spawner, 2},
     {"waiter_canceled", reset, waiter_canceled, 2},
     {"canceled_by_scope", reset, canceled_by_scope, 2},
+    {"all_let_in", reset, all_let_in, 2},
     {"tried", reset, tried, 2},
 };
 

@@ -95,9 +95,40 @@ static void against_cancel(void) {
     world_close(ex);
 }
 
+/* In order: each ends only when those that were started after it have ended. */
+static belay_status serve_in_order(belay_task *self, void *arg) {
+    sim_check(belay_sleep_until(self, BELAY_NEVER) == BELAY_ECANCELED, "woke without a cancel");
+    port_thread_yield();
+    sim_check(tally_read(&ended) == SERVICES - 1 - (uintptr_t)arg, "not youngest first");
+    tally_add(&ended, 1);
+    return BELAY_OK;
+}
+
+static belay_status open_in_order(belay_task *self, void *arg) {
+    (void)arg;
+    const belay_task_options service = {.flags = BELAY_TASK_SERVICE | BELAY_TASK_RUN_CANCELED};
+    sim_check(belay_scope_open(self, NULL, &served) == BELAY_OK, "not opened");
+    for (uintptr_t i = 0; i < SERVICES; i++) {
+        sim_check(world_spawn_with(self, served, serve_in_order, (void *)i, service, NULL) ==
+                      BELAY_OK,
+                  "refused");
+    }
+    close_in_steps(self);
+    sim_check(tally_read(&ended) == SERVICES, "a service was left");
+    return BELAY_OK;
+}
+
+static void order(void) {
+    belay_executor *ex = world_open();
+    tally_add(&started, SERVICES);
+    world_run(ex, open_in_order, NULL);
+    world_close(ex);
+}
+
 static const scenario list_of_scenarios[] = {
     {"closing", reset, closing, 2},
     {"against_cancel", reset, against_cancel, 2},
+    {"order", reset, order, 2},
 };
 
 __attribute__((constructor)) static void add(void) {

@@ -130,6 +130,23 @@ static void tree(void) {
     inside(nested_scopes, sleep_on, cancel_place);
 }
 
+/* The opener itself sleeps in its scope, or waits there for a task that is not in it. */
+static belay_status sleep_in_own_scope(belay_task *self, void *arg) {
+    (void)arg;
+    belay_scope s;
+    sim_check(belay_scope_open(self, NULL, &s) == BELAY_OK, "no scope");
+    place = s;
+    tally_add(&ready, 1);
+    sim_check(belay_sleep_until(self, BELAY_NEVER) == BELAY_ECANCELED, "woke without a cancel");
+    sim_check(belay_scope_close(self, s) == BELAY_ECANCELED, "noticed, and closed as if not");
+    sim_check(belay_yield(self) == BELAY_OK, "it has left its scope");
+    return BELAY_OK;
+}
+
+static void opener_sleeping(void) {
+    inside(sleep_in_own_scope, NULL, cancel_place);
+}
+
 /* ---- one task -------------------------------------------------------------------------------- */
 
 /* The victim, or a scope it opens, or who it waits for there. */
@@ -221,6 +238,7 @@ static const scenario list_of_scenarios[] = {
     {"scope_waiting", reset, scope_waiting, 2},
     {"task_scope_sleeping", reset, task_scope_sleeping, 2},
     {"task_scope_waiting", reset, task_scope_waiting, 2},
+    {"opener_sleeping", reset, opener_sleeping, 2},
     {"tree", reset, tree, 2},
     {"task_sleeping", reset, task_sleeping, 2},
     {"task_waiting", reset, task_waiting, 2},

@@ -92,7 +92,8 @@ static void foreign_wake(void) {
     world_close(ex);
 }
 
-/* A foreign thread cancels tasks just when they are refused because no stack can come back: the youngest first, for they are. */
+/* A foreign thread cancels tasks just when they are refused because no stack can come back: the
+ * youngest first, for they are. */
 static void refused(void) {
     belay_executor *ex = open_with(4);
     belay_task_handle task[TASKS + 3];

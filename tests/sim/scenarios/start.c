@@ -22,7 +22,8 @@ static belay_status child(belay_task *self, void *arg) {
         sim_check(status == BELAY_OK || status == BELAY_ECANCELED, "another answer");
         tally_add(&ready, status == BELAY_OK);
         if (sim_choose(2) == 0) {
-            (void)belay_yield(self);
+            sim_check(belay_yield(self) == BELAY_OK || status != BELAY_OK,
+                      "ready, and cancelled for a starter that gave up");
         }
     }
     tally_add(&ended, 1);
