@@ -228,7 +228,11 @@ void belay_fork_commit(belay_task *self, belay_fork_slot *slot) {
         return;
     }
     worker *w = worker_current();
+    uint32_t limit = load_relaxed(&d->limit); /* relaxed: a request is answered at the next fork */
     store_release(&d->head, head + 1); /* pairs with the acquire in force: the slot is filled */
+    if (head < limit) {
+        return; /* as in the inlined path, which sanitizers and the simulator do without */
+    }
     if (w->symmetric) {
         forks_publish_all(d); /* without the fence pair nothing may be private */
         sched_notify(w->sched, true);
