@@ -15,6 +15,13 @@ add_compile_definitions(BELAY_CHECKS=${BELAY_CHECKS})
 if(BELAY_SIM)
     add_compile_definitions(BELAY_SIM)
 endif()
+if(BELAY_MUTANTS)
+    if(NOT BELAY_SIM)
+        message(FATAL_ERROR "BELAY_MUTANTS goes with BELAY_SIM only: the library would be one with faults in it")
+    endif()
+    add_compile_definitions(BELAY_MUTANTS)
+    include_directories(${PROJECT_SOURCE_DIR}/tests/sim)
+endif()
 
 # Builds with full checks tell Valgrind of their stacks, where it is installed: a few instructions that do nothing
 # outside of it.

@@ -11,6 +11,16 @@ target_include_directories(sim_scenarios PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/sim
 target_link_libraries(sim_scenarios PRIVATE belay_sim)
 set_target_properties(sim_scenarios PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 
+# The faults planted in the protocols, each of which its scenario must find.
+if(BELAY_MUTANTS)
+    add_executable(sim_mutants sim/mutants_main.c)
+    target_include_directories(sim_mutants PRIVATE ${PROJECT_SOURCE_DIR}/executor)
+    set_target_properties(sim_mutants PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    belay_add_test(sim/mutants sim sim_mutants $<TARGET_FILE:sim_scenarios>)
+    belay_add_test(sim/mutants_page sim ${CMAKE_CURRENT_SOURCE_DIR}/sim/mutants_page.sh
+                   ${PROJECT_SOURCE_DIR}/docs/verification.md $<TARGET_FILE:sim_mutants>)
+endif()
+
 foreach(source IN LISTS scenario_sources)
     cmake_path(GET source STEM name)
     belay_add_test(sim/scenario/${name} sim

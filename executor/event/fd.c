@@ -1,5 +1,6 @@
 /* The table of waiters by descriptor: linking, delivering, closing. See event/fd.h and docs/protocols/fd.md. */
 #include "event/fd.h"
+#include "base/mutant.h"
 
 /* All open tables of the process, and the threads that poll for themselves: for fd_close. The lock is taken before any
  * slot's. */
@@ -244,7 +245,8 @@ void fd_deliver(fd_table *t, const port_event *e) {
     if (s->sequence == (uint32_t)(e->key >> 32) && s->armed != 0) {
         uint32_t remaining = wake_ready(s, e->ready);
         s->armed = 0;
-        if (remaining != 0 && arm(t, s, fd, remaining) != PORT_WATCH_KNOWN) {
+        if (remaining != 0 && !MUTANT(fd_not_rearmed) &&
+            arm(t, s, fd, remaining) != PORT_WATCH_KNOWN) {
             disown(t, s, fd, 0);
         }
     }
@@ -258,7 +260,9 @@ static void freeze(fd_table *t, int fd) {
     lock_take(lock_of(t, fd));
     fd_slot *s = slot_at(t, fd);
     if (s != NULL) {
-        wake_all(s, PORT_FD_BAD);
+        if (!MUTANT(fd_close_no_wake)) {
+            wake_all(s, PORT_FD_BAD);
+        }
         if (s->sequence != 0) {
             port_poller_disarm(&t->poller, fd);
         }

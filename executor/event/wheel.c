@@ -1,5 +1,6 @@
 /* See event/wheel.h. */
 #include "event/wheel.h"
+#include "base/mutant.h"
 
 enum { FIRE_BATCH = 128, DIGIT_BITS = 6 };
 
@@ -49,7 +50,7 @@ static void place(wheel *w, timer *t) {
 
 static void unplace(wheel *w, timer *t) {
     list_remove(&t->link);
-    if (list_empty(&w->slot[t->level][t->slot])) {
+    if (list_empty(&w->slot[t->level][t->slot]) || MUTANT(wheel_slot_forgotten)) {
         w->used[t->level] &= ~(UINT64_C(1) << t->slot);
     }
 }
@@ -155,7 +156,7 @@ static bool advance(wheel *w, uint64_t now, due *d) {
     list *head = &w->slot[level][slot];
     for (uint32_t i = 0; i < FIRE_BATCH && !list_empty(head); i++) {
         timer *t = list_entry(head->next, timer, link);
-        if (t->tick <= w->now) {
+        if (t->tick <= w->now || MUTANT(wheel_no_cascade)) {
             fire_one(w, t, d);
         } else {
             unplace(w, t);

@@ -1,5 +1,6 @@
 /* A channel's life and its state. What waits: flow/send.c and flow/recv.c; acknowledged mode: flow/lease.c. */
 #include "flow/channel_core.h"
+#include "base/mutant.h"
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
@@ -171,7 +172,7 @@ belay_status channel_get(belay_channel *ch, void *item, belay_lease *lease, woke
     }
     if (ch->count != 0) {
         pop(ch, item);
-        offer *sender = claim_first(ch, &ch->senders, k);
+        offer *sender = MUTANT(channel_no_refill) ? NULL : claim_first(ch, &ch->senders, k);
         if (sender != NULL) {
             push(ch, sender->item);
             ch->sent++;
@@ -230,7 +231,9 @@ belay_status belay_channel_close(belay_channel *channel, belay_close_mode mode) 
     ch->closed = (uint8_t)mode;
     ch->refuses = true;
     remains r = mode == BELAY_CLOSE_NOW ? take_all(ch) : (remains){0, 0};
-    channel_end_waits(ch, &ch->senders, BELAY_EPIPE);
+    if (!MUTANT(channel_close_senders)) {
+        channel_end_waits(ch, &ch->senders, BELAY_EPIPE);
+    }
     if (channel_is_dry(ch)) {
         channel_end_waits(ch, &ch->receivers, BELAY_EPIPE);
     }

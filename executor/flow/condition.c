@@ -1,6 +1,7 @@
 /* Conditions. The object is a list of places and nothing else; its lock is one of a static table, by address, so that
  * who was woken never touches the object again: it may be gone. See docs/protocols/locks.md. */
 #include "flow/condition.h"
+#include "base/mutant.h"
 
 #include <belay/condition.h>
 
@@ -46,11 +47,16 @@ static line *enter(condition_state *c) {
 static wait_word unlock_and_wait(condition_state *c, mutex_state *m, const caller *who,
                                  const wait_how *how) {
     waiter w;
+    if (MUTANT(condition_unlocks_first)) {
+        mutex_release(m, who);
+    }
     line *l = enter(c);
     waiter_init(&w, how->self, false);
     list_append(&c->waiting, &w.arm.link);
     line_release(l);
-    mutex_release(m, who);
+    if (!MUTANT(condition_unlocks_first)) {
+        mutex_release(m, who);
+    }
     wait_word result = waiter_block(&w, how->deadline, how->kind);
     line_take(l); /* not the object: it may be gone, unless we still are in its list */
     list_remove(&w.arm.link);

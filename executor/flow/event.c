@@ -3,6 +3,7 @@
 #include <belay/event.h>
 
 #include "flow/line.h"
+#include "base/mutant.h"
 #include "flow/source.h"
 
 typedef struct event_state {
@@ -88,7 +89,7 @@ belay_status belay_event_set(belay_event *event) {
     if (in(event)->automatic == 0) {
         store_release(&in(event)->set, 1u); /* pairs with passes and belay_event_is_set */
         line_wake_all(&l->waiting);
-    } else if (!line_wake(&l->waiting)) {
+    } else if (!line_wake(&l->waiting) && !MUTANT(event_set_lost)) {
         store_release(&in(event)->set, 1u); /* pairs with belay_event_is_set */
     }
     line_release(l);

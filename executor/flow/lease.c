@@ -9,6 +9,7 @@
  * Each step away from LEASED advances the slot's generation, so a lease ends once. All under the channel's lock. `held`
  * counts the slots not UNUSED: a sender waits while it is the capacity, a joiner while it is not 0. */
 #include "flow/channel_core.h"
+#include "base/mutant.h"
 
 void lease_init(belay_channel *ch) {
     for (uint32_t i = 0; i < ch->capacity; i++) {
@@ -113,7 +114,9 @@ static void put_back(belay_channel *ch, uint32_t number, woken *k) {
     ch->head = (ch->head != 0 ? ch->head : ch->capacity) - 1;
     ch->ring[ch->head] = number;
     ch->count++;
-    serve(ch, k);
+    if (!MUTANT(lease_no_serve)) {
+        serve(ch, k);
+    }
 }
 
 /* Ends the lease of this slot. keep: puts the item back, unless the channel was closed now. Returns the item to be

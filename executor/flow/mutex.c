@@ -3,6 +3,7 @@
  * States and arguments: docs/protocols/locks.md. `word` names the owner; it changes from 0 to an owner and back without
  * a lock, and in every other case under the line's lock, except that anybody may take a mutex that is free. */
 #include "flow/mutex.h"
+#include "base/mutant.h"
 
 /* How often the mutex may change hands while its heir is on the way; and how long a lock spins before it queues. */
 enum { BARGES = 64, SPINS = 40 };
@@ -33,7 +34,7 @@ static bool take_or_mark(mutex_state *m, const caller *c, belay_status *status) 
         }
         uint64_t word = load_relaxed(&m->held.word); /* relaxed: the swap decides */
         /* relaxed: the flag sends the owner to the lock that we hold */
-        if (!is_free(word) && ((word & OWN_SLOW) != 0 ||
+        if (!is_free(word) && ((word & OWN_SLOW) != 0 || MUTANT(mutex_not_marked) ||
                                cas_relaxed(&m->held.word, &word, word | (uint64_t)OWN_SLOW))) {
             return false;
         }

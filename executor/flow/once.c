@@ -3,6 +3,7 @@
 #include <belay/once.h>
 
 #include "flow/held.h"
+#include "base/mutant.h"
 #include "flow/line.h"
 
 enum { ONCE_NEW, ONCE_RUNNING, ONCE_DONE };
@@ -31,7 +32,8 @@ static void finish(once_state *o, bool done) {
     if (done) {
         store_release(&o->state, (uint32_t)ONCE_DONE); /* pairs with is_done */
         line_wake_all(&o->line.waiting);
-    } else if ((next = line_claim(&o->line.waiting, &parked)) != NULL) {
+    } else if (!MUTANT(once_next_forgotten) &&
+               (next = line_claim(&o->line.waiting, &parked)) != NULL) {
         o->runner = next->id; /* still RUNNING, by it */
         line_resume(next, parked);
     } else {

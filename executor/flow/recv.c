@@ -1,5 +1,6 @@
 /* Receiving, in both modes. See flow/channel_core.h and docs/protocols/channel.md. */
 #include "flow/channel_core.h"
+#include "base/mutant.h"
 #include "flow/source.h"
 
 /* Parks until an item is put into place. Lock held; released. */
@@ -120,7 +121,7 @@ static bool recv_link(belay_clause *c) {
     offer *o = (offer *)(void *)c->reserved;
     offer_init(o, c->item.recv, c->lease);
     spin_take(&ch->lock);
-    bool ready = can_recv(ch, o->arm.waiter);
+    bool ready = can_recv(ch, o->arm.waiter) && !MUTANT(select_no_look);
     if (!ready) {
         list_append(&ch->receivers, &o->arm.link);
     }

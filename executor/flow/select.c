@@ -1,5 +1,6 @@
 /* See flow/source.h and docs/protocols/select.md. */
 #include "flow/source.h"
+#include "base/mutant.h"
 
 #include "flow/enter.h"
 
@@ -194,8 +195,9 @@ static belay_status choose(choice *c, size_t *index) {
         wait_word result = linked == c->count
                                ? waiter_block(&c->waiter, c->wake_at, WAIT_FOR_SELECT)
                                : waiter_finish(&c->waiter);
-        unlink_some(c, linked);
-        if (result == WAIT_OK && c->waiter.fired != NULL) {
+        unlink_some(c, MUTANT(select_loser_linked) && linked != 0 ? linked - 1 : linked);
+        if (result == WAIT_OK && c->waiter.fired != NULL &&
+            !(MUTANT(select_winner_lost) && linked != c->count)) {
             *index = take_fired(c);
             return BELAY_OK;
         }

@@ -1,5 +1,6 @@
 /* The common pool of mem/slab.h, and the making of chunks. */
 #include "mem/slab.h"
+#include "base/mutant.h"
 
 #include "port/port.h"
 
@@ -91,7 +92,7 @@ void *slab_refill(slab *s, slab_cache *cache) {
         first = s->pool;
         if (first != NULL) {
             port_tsan_acquire(first);
-            s->pool = first->batch;
+            s->pool = MUTANT(slab_batch_twice) ? first : first->batch;
         } else {
             first = make_batch(s, &count);
         }

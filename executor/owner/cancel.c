@@ -10,6 +10,7 @@
  *
  * No recursion and no memory: a scope's `next` belongs to the one canceller that marked it. */
 #include "owner/cell.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 /* Where a cancel of a scope comes from: somebody aimed at the scope; or at a token that the scope follows, which its own shield does not
@@ -21,7 +22,8 @@ typedef enum from { FROM_HERE, FROM_TOKEN, FROM_ABOVE, FROM_SHIELD } from;
 /* Under the scope's lock. A hard mark covers a soft one. */
 static bool mark(scope *s, cancel_level level, const belay_cancel_reason *reason, bool inherited) {
     uint32_t word = load_relaxed(&s->cancel); /* relaxed: written under the lock */
-    if ((word & (SCOPE_HARD | level_bit(level))) != 0) {
+    if ((word & (SCOPE_HARD | level_bit(level))) != 0 ||
+        (MUTANT(cancel_soft_blocks_hard) && word != 0)) {
         return false;
     }
     s->reason[level] = *reason;
@@ -84,7 +86,9 @@ static belay_status cancel_tree(scope *s, cancel_level level, const belay_cancel
 static void tell(scope *s, cancel_level level) {
     shield_tell(s);
     if (level == CANCEL_HARD) {
-        wake_opener(s);
+        if (!MUTANT(cancel_opener_asleep)) {
+            wake_opener(s);
+        }
         shards_cancel(s);
         wake_room_waiters(s);
     }

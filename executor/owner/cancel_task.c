@@ -4,6 +4,7 @@
  * reason's number, and by the task's shields, which come and go. Whoever brings about that it is cancelled and not shielded sets
  * WORD_CANCELED in the same step, and then tells the task. */
 #include "owner/forks.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 #include "task/ref.h"
@@ -54,7 +55,7 @@ bool task_unmask(belay_task *t) {
     uint32_t next;
     do {
         CHECK((word & WORD_SHIELDS) != 0);
-        next = settled(word - WORD_SHIELD);
+        next = MUTANT(shield_no_recompute) ? word - WORD_SHIELD : settled(word - WORD_SHIELD);
     } while (!cas_seq_cst(&t->cancel, &word,
                           next)); /* seq_cst: before task_tell's reads; pairs with park_task */
     return (next & WORD_CANCELED) != 0;
@@ -156,7 +157,7 @@ scope *task_wake_canceled(belay_executor *ex, belay_task *t) {
 
 void task_tell(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason) {
     scope *opened = task_wake_canceled(ex, t);
-    if (opened != NULL) {
+    if (opened != NULL && !MUTANT(cancel_task_alone)) {
         scope_cancel_opened(opened, reason);
     }
     forks_cancel(ex, t, reason);

@@ -1,5 +1,6 @@
 /* See owner/cell.h. */
 #include "owner/cell.h"
+#include "base/mutant.h"
 
 uint32_t cell_bytes(void) {
     return (uint32_t)((sizeof(cell) + 15) & ~(size_t)15);
@@ -177,7 +178,7 @@ static belay_status await_end(belay_task *self, cell *c, lock *l) {
 static belay_status remove_running(belay_task *self, cell *c, lock *l, bool wait) {
     belay_status status = BELAY_EALREADY;
     bool inside = c->runner == port_thread_hash();
-    if (wait && !inside) {
+    if (wait && !inside && !MUTANT(removal_no_wait)) {
         status = check_waiter(self);
         if (status == BELAY_OK) {
             return await_end(self, c, l);
@@ -229,7 +230,7 @@ belay_status cell_take(cell_kind kind, belay_registration r, void **arg) {
     belay_status status = c == NULL                  ? BELAY_ESTALE
                           : c->state == CELL_RUNNING ? BELAY_EALREADY
                                                      : BELAY_OK;
-    if (status == BELAY_OK) {
+    if (status == BELAY_OK && !MUTANT(resource_twice)) {
         retire(c);
     }
     if (c != NULL) {

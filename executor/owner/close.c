@@ -6,6 +6,7 @@
  * lock, so it can never free the scope under a completer: if the count is zero and the flag still set, the completer is
  * on its way, and the waiter waits for it, however late it is. */
 #include "owner/forks.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 /* One round: the lock is held at the call and at the return. */
@@ -134,11 +135,14 @@ static belay_status finish(belay_task *self, scope *s, belay_failures *report) {
         failures_read(s, report);
     }
     lock_release(&s->lock);
-    token_unlink(s->follows);
+    if (!MUTANT(token_link_left)) {
+        token_unlink(s->follows);
+    }
     token_end(s);
     results_drop(s);
     failures_free(s);
-    if (count_generation(s) != UINT32_MAX) { /* a slot whose generations are used up is retired */
+    /* a slot whose generations are used up is retired */
+    if (count_generation(s) != UINT32_MAX || MUTANT(slot_wrap_reused)) {
         slot_give(ex, worker_in(ex), SLOT_SCOPE, s);
     }
     if (opened_outside) {
@@ -188,8 +192,10 @@ belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline,
         return BELAY_EBUSY;
     }
     s->ended = true;
-    deadline_disarm(s); /* if it fires now it has pinned the scope, and finish waits for it */
-    shield_disarm(s);   /* the same */
+    if (!MUTANT(close_deadline_left)) {
+        deadline_disarm(s); /* if it fires now it has pinned the scope, and finish waits for it */
+    }
+    shield_disarm(s); /* the same */
     lock_release(&s->lock);
     detach(self, s);
     return finish(self, s, report);

@@ -18,6 +18,7 @@
  * the word: seal, close and death take the bias off first, and only the worker itself can have put it on.
  * After J. Choi, T. Shull, J. Torrellas, "Biased Reference Counting", PACT 2018. */
 #include "owner/scope.h"
+#include "base/mutant.h"
 
 #define COUNT_MASK UINT64_C(0x0fffffff)
 #define BIAS (UINT64_C(1) << 26)
@@ -49,7 +50,8 @@ bool count_kill(scope *s) {
     uint64_t word = load_relaxed(&s->word); /* relaxed: the swap decides */
     uint64_t next = (uint64_t)(word_generation(word) + 1u) << GENERATION_SHIFT | DEAD;
     /* acq_rel: what the last pinner did comes first; later users find it dead */
-    return (word & COUNT_MASK) == 0 && cas_acq_rel(&s->word, &word, next);
+    return ((word & COUNT_MASK) == 0 || MUTANT(close_pins_ignored)) &&
+           cas_acq_rel(&s->word, &word, next);
 }
 
 bool count_is(const scope *s, uint32_t generation) {
@@ -69,7 +71,8 @@ static belay_status enter_shared(scope *s, uint32_t generation, bool member) {
         if (generation == 0 || word_generation(word) != generation || (word & DEAD) != 0) {
             return BELAY_ESTALE;
         }
-        if ((word & SEALED) != 0 || ((word & CLOSING) != 0 && !member)) {
+        if ((word & SEALED) != 0 ||
+            ((word & CLOSING) != 0 && !member && !MUTANT(count_closing_ignored))) {
             return BELAY_ESHUTDOWN;
         }
     } while (!cas_acq_rel(&s->word, &word,
@@ -140,8 +143,12 @@ void count_unbias(scope *s) {
     store_relaxed(&s->home,
                   0u); /* relaxed: ordered by the fence below, or by being the same thread */
     if (worker_current() != w) {
-        port_fence_heavy(w->symmetric); /* pairs with the light fence in section_enter */
-        section_quiesce(w);
+        if (!MUTANT(count_no_fence)) {
+            port_fence_heavy(w->symmetric); /* pairs with the light fence in section_enter */
+        }
+        if (!MUTANT(count_no_quiesce)) {
+            section_quiesce(w);
+        }
     }
     port_tsan_acquire(&s->local);
     uint64_t change =
@@ -169,8 +176,8 @@ bool count_watch(scope *s) {
         load_acquire(&s->word); /* pairs with the leavers' subtraction: their tasks are done */
     do {
         if ((word & COUNT_MASK) == 0) {
-            return (word & WATCHED) !=
-                   0; /* the one who brought it there still has to take the lock */
+            /* watched: the one who brought it there still has to take the lock */
+            return (word & WATCHED) != 0 && !MUTANT(count_late_ignored);
         }
     } while (!cas_acq_rel(&s->word, &word, word | WATCHED)); /* acq_rel: pairs with count_leave */
     return true;
@@ -195,8 +202,8 @@ static void wake_waiters(scope *s) {
  * set and whoever brings it to zero comes here. */
 void scope_drained(scope *s) {
     lock_take(&s->lock);
-    bool zero = (load_acquire(&s->word) & (COUNT_MASK | DEAD)) ==
-                0; /* pairs with count_born, and with leaving */
+    /* acquire: pairs with count_born, and with leaving */
+    bool zero = (load_acquire(&s->word) & (COUNT_MASK | DEAD)) == 0 || MUTANT(count_no_second_look);
     if (zero) {
         wake_waiters(s);
     }

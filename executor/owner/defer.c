@@ -9,6 +9,7 @@
 #include <belay/cleanup.h>
 
 #include "owner/cell.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 /* ---- running --------------------------------------------------------------------------------------------------------- */
@@ -134,7 +135,7 @@ belay_status belay_defer_from(belay_task *self, belay_cleanup *cleanup, void *ar
 static bool put(scope *s, cell *c, belay_registration *out) {
     lock *l = cell_lock(s->executor, s->number);
     lock_take(l);
-    bool open = !s->cleaned;
+    bool open = !s->cleaned || MUTANT(defer_after_clean);
     if (open) {
         *out = cell_arm(s->executor, c, s->number, &s->cleanup);
     }

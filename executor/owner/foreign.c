@@ -7,6 +7,7 @@
 #include <belay/foreign.h>
 
 #include "base/lock.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 typedef struct operation {
@@ -96,7 +97,8 @@ belay_status belay_foreign_wait_until(belay_task *self, belay_foreign *op, belay
     }
     operation *o = inside(op);
     wait_word result = wait_for(self, o, deadline);
-    if (result == WAIT_OK || abort == NULL || !abort_asked(op, abort, arg)) {
+    if (result == WAIT_OK || abort == NULL ||
+        (!abort_asked(op, abort, arg) && !MUTANT(wait_abort_ignored))) {
         return status_of(self, o);
     }
     if (result == WAIT_CANCELED) {

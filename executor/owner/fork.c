@@ -19,6 +19,7 @@
  * Beyond the capacity forks run at the fork, with their results in blocks on the heap; meanwhile split = head, so that
  * every sync is slow. Without memory even for that they are lost: counted, reported by status. */
 #include "owner/forks.h"
+#include "base/mutant.h"
 
 #include "owner/scope.h"
 
@@ -301,8 +302,8 @@ static bool reclaim(fork_deque *d, uint32_t head) {
         }
         /* Public and there, or about to be made public by force: the upper half becomes private again. */
         uint32_t down = tail + (head - tail) / 2;
-        if (cas_acq_rel(&d->ends, &ends,
-                        fork_ends(tail, down))) { /* acq_rel: against thieves' swaps */
+        /* acq_rel: against thieves' swaps */
+        if (cas_acq_rel(&d->ends, &ends, fork_ends(tail, down)) || MUTANT(fork_reclaim_blind)) {
             return true;
         }
     }

@@ -4,6 +4,7 @@
 
 #include <belay/cancel.h>
 
+#include "base/mutant.h"
 #include "owner/registry.h"
 #include "task/fork.h"
 
@@ -13,7 +14,7 @@
 #define FORK_TAIL ((UINT32_C(1) << 21) - 1)
 _Static_assert(SCHED_MAX_WORKERS <= 1 << 8, "a worker's number fits between tail and mark");
 static inline uint32_t fork_mark_of(const worker *w) {
-    return FORK_FORCING | w->index << 21;
+    return FORK_FORCING | (MUTANT(fork_mark_shared) ? 0 : w->index << 21);
 }
 
 static inline uint32_t fork_split(uint64_t ends) {

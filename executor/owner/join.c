@@ -4,6 +4,7 @@
  * that ends the task publishes DONE and wakes all joiners under the same lock; so a joiner either sees DONE or is
  * woken. */
 #include "owner/joins.h"
+#include "base/mutant.h"
 
 #include "task/ref.h"
 
@@ -37,6 +38,9 @@ arm *joiners_wake(belay_task *t) {
         } else {
             (void)arm_wake(a);
         }
+        if (MUTANT(join_wakes_one)) {
+            break;
+        }
     }
     return notices;
 }
@@ -68,7 +72,7 @@ void joins_read(belay_task *t, belay_outcome *out) {
     if (e->has_result != 0) {
         out->result = t->result;
         out->result_drop = t->u.result_drop;
-        e->has_result = 0;
+        e->has_result = MUTANT(join_result_twice);
         t->result = NULL;
     }
 }

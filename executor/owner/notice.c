@@ -11,6 +11,7 @@
 #include <belay/done.h>
 
 #include "owner/cell.h"
+#include "base/mutant.h"
 #include "owner/joins.h"
 
 typedef struct notices {
@@ -104,7 +105,7 @@ static belay_status on_done(belay_executor *ex, belay_task *t, belay_done_callba
     }
     lock *l = task_lock(t);
     lock_take(l);
-    bool done = state_phase(t) == PHASE_DONE;
+    bool done = state_phase(t) == PHASE_DONE && !MUTANT(done_late_lost);
     if (done) {
         t->v.end.observed = 1;
     } else {

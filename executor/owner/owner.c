@@ -12,6 +12,7 @@
 #include <belay/owner.h>
 
 #include "owner/cell.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 static belay_scope scope_of(belay_owner o) {
@@ -34,7 +35,7 @@ bool owner_ends(scope *s) {
             return false;
         }
     }
-    s->ending = true;
+    s->ending = !MUTANT(owner_not_ending);
     return true;
 }
 
@@ -93,7 +94,7 @@ static belay_status retain(belay_scope h, scope_kind kind) {
         return BELAY_ESTALE;
     }
     uint32_t now = s->kind == kind ? load_relaxed(&s->external) : 0; /* relaxed: the swap decides */
-    while (now != 0 && !cas_relaxed(&s->external, &now, now + 1)) {
+    while ((now != 0 || MUTANT(owner_resurrected)) && !cas_relaxed(&s->external, &now, now + 1)) {
     }
     scope_done(ex, s);
     return now != 0 ? BELAY_OK : BELAY_ESTALE;
@@ -112,7 +113,9 @@ static void unwant(scope *s) {
     }
     lock_take(&s->lock);
     s->reap = true;
-    (void)count_watch(s); /* our pin keeps it above zero */
+    if (!MUTANT(owner_not_watched)) {
+        (void)count_watch(s); /* our pin keeps it above zero */
+    }
     lock_release(&s->lock);
 }
 

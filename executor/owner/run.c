@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "owner/forks.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 #include "task/ref.h"
@@ -194,7 +195,9 @@ static void task_finish(worker *w, belay_task *t, ending e) {
     if (unlikely(!handle && e.has_result != 0)) {
         drop_result(t, t->u.result_drop);
     }
-    shard_unlink(t);
+    if (!MUTANT(shard_not_unlinked)) {
+        shard_unlink(t);
+    }
     count_outcome(ex, w, e.kind);
     if (unlikely(handle)) {
         finish_known(w, t, s, failure);

@@ -1,5 +1,6 @@
 /* Opening scopes. */
 #include "owner/cell.h"
+#include "base/mutant.h"
 #include "owner/forks.h"
 #include "owner/scope.h"
 
@@ -190,7 +191,9 @@ static void enter_inner(belay_task *self, scope *s) {
 
 /* What follows the birth: timers, shield, token; and what was cancelled meanwhile. */
 static void settle(scope *s, const belay_scope_options *o, belay_task *opener, cell *link) {
-    cancel_inherit(s, opener, false);
+    if (!MUTANT(cancel_no_inherit)) {
+        cancel_inherit(s, opener, false);
+    }
     if (link != NULL) {
         s->follows = token_link(s, o->token, link);
     }

@@ -10,6 +10,7 @@
 #include <belay/shield.h>
 
 #include "owner/scope.h"
+#include "base/mutant.h"
 
 static runnable *fire_end(timer *t, due *d) {
     scope *s = list_entry(t, scope, shield_end.timer);
@@ -38,7 +39,9 @@ static void tell_opener(scope *s, belay_task *opener) {
 static void let_in(scope *s) {
     belay_task *opener = load_relaxed(&s->opener); /* relaxed: constant while open */
     bool canceled = task_unmask(opener);
-    cancel_inherit(s, opener, true);
+    if (!MUTANT(shield_no_inherit)) {
+        cancel_inherit(s, opener, true);
+    }
     if (canceled) {
         tell_opener(s, opener);
     }
@@ -145,7 +148,7 @@ bool shield_holds(scope *s, cancel_level level) {
 void shield_knock_early(scope *s) {
     const belay_task *opener = load_relaxed(&s->opener); /* relaxed: the caller */
     /* seq_cst: after linking the scope; who cancels the task from now on finds the scope, and knocks */
-    if ((load_seq_cst(&opener->cancel) & WORD_RAW) != 0) {
+    if ((load_seq_cst(&opener->cancel) & WORD_RAW) != 0 && !MUTANT(budget_no_early_knock)) {
         lock_take(&s->lock);
         (void)shield_holds(s, CANCEL_HARD);
         lock_release(&s->lock);

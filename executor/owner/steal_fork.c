@@ -4,6 +4,7 @@
  * before it is synced. It stands in the scope that was the owner's innermost when it was forked, so that cancelling
  * that scope reaches it, and the owner cannot close the scope before it has synced. */
 #include "owner/forks.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 /* ---- taking ------------------------------------------------------------------------------------------------------ */
@@ -50,7 +51,9 @@ static void announce(belay_task *r, belay_task *owner, belay_fork_slot *slot) {
     lock_take(l);
     store_release(fork_state_of(slot), (uint64_t)(uintptr_t)r); /* pairs with wait_stolen */
     /* Who sets the owner's word from now on takes the lock afterwards. */
-    task_mark_fork(r, owner);
+    if (!MUTANT(fork_cancel_unmarked)) {
+        task_mark_fork(r, owner);
+    }
     lock_release(l);
 }
 
@@ -62,7 +65,8 @@ static runnable *take(worker *w, fork_deque *d, uint64_t ends) {
     }
     uint32_t tail = fork_tail(ends);
     /* acq_rel: pairs with the publishing swap: the slot is filled */
-    if (!cas_acq_rel(&d->ends, &ends, fork_ends(tail + 1, fork_split(ends)))) {
+    if (!cas_acq_rel(&d->ends, &ends, fork_ends(tail + 1, fork_split(ends))) &&
+        !MUTANT(fork_steal_blind)) {
         slot_give(ex, w, SLOT_TASK, r);
         return NULL;
     }
@@ -85,8 +89,10 @@ bool fork_force_begin(const worker *w, fork_deque *d, uint64_t ends, uint32_t he
     if (!cas_acq_rel(&d->ends, &ends, f->mark)) { /* acq_rel: as every change of ends */
         return false;
     }
-    port_fence_heavy(w->symmetric); /* pairs with the light fence of a sync */
-    head = load_acquire(&d->head);  /* pairs with the release of a fork: slots below are filled */
+    if (!MUTANT(fork_force_no_fence)) {
+        port_fence_heavy(w->symmetric); /* pairs with the light fence of a sync */
+    }
+    head = load_acquire(&d->head); /* pairs with the release of a fork: slots below are filled */
     f->to = head < f->to ? head : f->to;
     f->to = f->to < tail ? tail : f->to;
     return true;

@@ -8,6 +8,7 @@
  * A link from a token to a scope is a cell whose call cancels the scope by its handle, so it may come too late harmlessly. It is
  * taken back when the scope closes, so that a token does not collect the dead. */
 #include "owner/cell.h"
+#include "base/mutant.h"
 #include "owner/scope.h"
 
 enum { ON_SOFT = 1, ON_HARD = 2 };
@@ -107,6 +108,9 @@ static belay_registration put_down(scope *s, cell *c, uint16_t flags) {
     belay_registration r = cell_arm(ex, c, s->number, &s->on_cancel);
     lock_release(l);
     uint32_t word = load_seq_cst(&s->cancel); /* pairs with mark: see above */
+    if (MUTANT(token_no_look)) {
+        word = 0;
+    }
     if ((word & SCOPE_HARD) != 0 || ((word & SCOPE_SOFT) != 0 && (flags & ON_SOFT) != 0)) {
         occasion o = {s, (word & SCOPE_HARD) != 0 ? CANCEL_HARD : CANCEL_SOFT};
         (void)cell_run_now(CELL_ON_CANCEL, r, call, &o);

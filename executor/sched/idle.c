@@ -20,6 +20,7 @@
  * Whoever clears a bit in `parked` owes that worker a wake, and moves its count to searching before it: so a wake is
  * never spent on a worker that has left by itself, and the worker waits for it when it finds its bit gone. */
 #include "sched/sched.h"
+#include "base/mutant.h"
 
 #define PARKED_ONE UINT64_C(1)
 #define SEARCHING_ONE (UINT64_C(1) << 32)
@@ -189,7 +190,8 @@ void idle_search_end(worker *w, bool found) {
     sched *s = w->sched;
     uint64_t before = fetch_sub_seq_cst(&s->idle, SEARCHING_ONE); /* seq_cst: publishers read it */
     CHECK(searching_of(before) > 0);
-    if (found && searching_of(before) == 1 && parked_of(before) != 0 && work_visible(s, w)) {
+    if (found && !MUTANT(idle_no_successor) && searching_of(before) == 1 &&
+        parked_of(before) != 0 && work_visible(s, w)) {
         wake_one(s);
     }
 }
@@ -198,7 +200,7 @@ void idle_search_end(worker *w, bool found) {
  * before it. Else we would count ourselves out before we were counted in, and a publisher would believe in a searcher
  * that is none. Either way we are a searcher now. */
 static void leave_parked(worker *w, uint32_t seen) {
-    if (!unpark(w->sched, w->index)) {
+    if (!unpark(w->sched, w->index) && !MUTANT(idle_wake_not_accepted)) {
         while (ck_ec32_value(&w->ec) == seen) {
             ec_sleep(w, seen, PORT_NEVER);
         }
@@ -226,11 +228,12 @@ void idle_park(worker *w, bool searching) {
     uint64_t before = fetch_add_seq_cst(&s->idle, change); /* seq_cst: pairs with sched_notify */
     bool last = searching_of(before) == (searching ? 1u : 0u);
     work_ask(w);
-    if (last) {
+    if (last && !MUTANT(idle_no_heavy_fence)) {
         port_fence_heavy(
             s->symmetric); /* pairs with the light fence in sched_notify, and with a fork's */
     }
-    bool stay = load_seq_cst(&s->stopping) == 0 && inbox_empty(w) && !(last && work_visible(s, w));
+    bool stay = load_seq_cst(&s->stopping) == 0 && inbox_empty(w) &&
+                (MUTANT(idle_no_last_look) || !(last && work_visible(s, w)));
     if (stay) {
         /* Only now: who arms a timer on our wheel and does not see our bit is seen by us. */
         int64_t deadline = s->drv->deadline(w);

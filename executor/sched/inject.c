@@ -8,6 +8,7 @@
  * The push is a locked instruction, a full fence on every CPU the library runs on in the sense of seq_cst
  * read-modify-writes; sched_notify's read of the idle word comes after it. The parking worker's half is in idle.c. */
 #include "sched/sched.h"
+#include "base/mutant.h"
 
 static inject_shard *shard_of(sched *s) {
     return &s->inject[port_thread_hash() % SCHED_INJECT];
@@ -103,7 +104,7 @@ bool inject_drain(worker *w) {
             r = next;
         }
     }
-    if (n != 0) {
+    if (n != 0 && !MUTANT(inject_drain_silent)) {
         sched_notify_worker(s); /* who parked meanwhile saw them neither there nor here */
     }
     count_own(&w->count, COUNT_INJECTED, n);

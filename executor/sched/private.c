@@ -4,6 +4,7 @@
  * owner has been busy with one task for long, so that a long task hides nothing. See sched/worker.h for the biased
  * lock, and docs/protocols/idle.md for why hidden work is always found in time. */
 #include "sched/private.h"
+#include "base/mutant.h"
 
 #include "sched/sched.h"
 
@@ -161,9 +162,13 @@ uint32_t worker_raid(worker *victim, runnable *out[RUNQ_CLAIM]) {
     if (!worker_hides(victim) || !lock_try(&victim->raid_lock)) {
         return 0;
     }
-    store_relaxed(&victim->raid, 1u);    /* relaxed: ordered by the heavy fence */
-    port_fence_heavy(victim->symmetric); /* pairs with the light fence in section_enter */
-    section_quiesce(victim);
+    store_relaxed(&victim->raid, 1u); /* relaxed: ordered by the heavy fence */
+    if (!MUTANT(raid_no_fence)) {
+        port_fence_heavy(victim->symmetric); /* pairs with the light fence in section_enter */
+    }
+    if (!MUTANT(raid_no_quiesce)) {
+        section_quiesce(victim);
+    }
     uint32_t n = raid_take(victim, out);
     store_release(&victim->raid, 0u); /* pairs with the acquire in enter */
     lock_release(&victim->raid_lock);

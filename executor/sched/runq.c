@@ -1,5 +1,6 @@
 /* See sched/runq.h for the protocol. */
 #include "sched/runq.h"
+#include "base/mutant.h"
 
 static size_t ring_bytes(uint64_t capacity) {
     return sizeof(runq_ring) + (size_t)capacity * sizeof(((runq_ring *)0)->slot[0]);
@@ -78,7 +79,7 @@ static inline uint32_t take(runq *q, runnable **out, uint32_t most, uint32_t sha
         out[i] = load_relaxed(&ring->slot[(head + i) & (ring->capacity - 1)]);
     }
     /* acq_rel: pairs with the owner's acquire of head (our reads come before its overwrites) */
-    return cas_acq_rel(&q->head, &head, head + n) ? n : 0;
+    return cas_acq_rel(&q->head, &head, head + n) || MUTANT(runq_blind_take) ? n : 0;
 }
 
 static inline uint32_t claim(runq *q, runnable **out, uint32_t share) {

@@ -1,5 +1,6 @@
 /* See task/fiber.h. */
 #include "task/fiber.h"
+#include "base/mutant.h"
 
 #include "sched/private.h"
 #include "task/fetch.h"
@@ -297,7 +298,9 @@ static runnable *next_runnable(worker *w) {
     }
     r = worker_poll_inline(w);
     if (unlikely(r == NULL)) {
-        loop_settle(w); /* the search for work may last */
+        if (!MUTANT(count_owed_kept)) {
+            loop_settle(w); /* the search for work may last */
+        }
         r = worker_next(w);
     }
     return r;

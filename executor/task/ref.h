@@ -7,6 +7,7 @@
 #ifndef BELAY_TASK_REF_H
 #define BELAY_TASK_REF_H
 
+#include "base/mutant.h"
 #include "base/check.h"
 #include "task/task.h"
 
@@ -30,8 +31,8 @@ static inline bool ref_gain(belay_task *t, uint64_t generation) {
     /* acquire: pairs with ref_lose: who finds the handle stale sees what the task did */
     uint64_t word = load_acquire(&t->ref);
     do {
-        if (word >> REF_BITS != generation || (word & REF_COUNT) == 0 ||
-            (word & REF_COUNT) == REF_COUNT) {
+        if ((word >> REF_BITS != generation && !MUTANT(ref_gain_blind)) ||
+            (word & REF_COUNT) == 0 || (word & REF_COUNT) == REF_COUNT) {
             return false;
         }
     } while (!cas_acquire(&t->ref, &word, word + 1)); /* acquire: pairs with ref_born */
@@ -48,7 +49,8 @@ static inline ref_drop ref_lose(belay_task *t, uint64_t generation) {
         if (word >> REF_BITS != generation || (word & REF_COUNT) == 0) {
             return REF_STALE;
         }
-        next = (word & REF_COUNT) == 1 ? (generation + 1) << REF_BITS : word - 1;
+        next = (word & REF_COUNT) == 1 ? (generation + !MUTANT(ref_generation_stays)) << REF_BITS
+                                       : word - 1;
         /* acq_rel: every holder's last use comes before the reaping */
     } while (!cas_acq_rel(&t->ref, &word, next));
     return (next & REF_COUNT) == 0 ? REF_LAST : REF_HELD;

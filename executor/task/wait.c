@@ -1,5 +1,6 @@
 /* See task/wait.h for the protocol. */
 #include "task/wait.h"
+#include "base/mutant.h"
 
 #include "task/fiber.h"
 #include "task/state.h"
@@ -49,7 +50,7 @@ bool wait_claim(atomic_u32 *word, wait_word result, bool *parked) {
     do {
         uint32_t base = now & WAIT_BASE;
         if ((base != WAIT_ARMED && base != WAIT_PARKED) ||
-            (result == WAIT_CANCELED && (now & WAIT_DRAIN) != 0)) {
+            (result == WAIT_CANCELED && (now & WAIT_DRAIN) != 0 && !MUTANT(wait_drain_canceled))) {
             return false;
         }
         *parked = base == WAIT_PARKED;
@@ -146,7 +147,7 @@ static void park_task(worker *w, void *arg) {
     /* seq_cst: release of the saved stack to the claimer, and before the read of the cancel words: pairs with the
      * canceller, which stores them and then reads this word */
     if (base_of(armed) == WAIT_ARMED && cas_seq_cst(&t->wait, &armed, parked) &&
-        !take_back_if_canceled(t, parked)) {
+        (MUTANT(wait_park_no_look) || !take_back_if_canceled(t, parked))) {
         return;
     }
     task_submit(w->sched, t);
@@ -174,7 +175,8 @@ static void block_task(waiter *w, belay_task *t, int64_t deadline, wait_kind kin
     fiber_suspend(t, park_task, t);
     state_resume(t);
     /* relaxed: our claimer's release was acquired with the runnable; the word changes no more */
-    if (deadline != PORT_NEVER && base_of(load_relaxed(&t->wait)) != WAIT_TIMEDOUT) {
+    if (deadline != PORT_NEVER && base_of(load_relaxed(&t->wait)) != WAIT_TIMEDOUT &&
+        !MUTANT(wait_timer_left)) {
         (void)timer_disarm(&w->timer);
     }
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/mutant.h"
 #include "scenario.h"
 
 enum { GROUPS_MAX = 64, EXECUTORS = 4 };
@@ -24,6 +25,7 @@ typedef struct request {
     sim_config config;
     char **names;
     int name_count;
+    bool mutant; /* a fault is planted: every scenario runs under all seeds */
 } request;
 
 static group groups[GROUPS_MAX];
@@ -80,7 +82,7 @@ static sim_result run_one(const request *r, const scenario *s, uint64_t seed) {
 
 /* False: a schedule failed. */
 static bool run_scenario(const request *r, const group *g, const scenario *s, uint64_t *total) {
-    uint64_t count = r->seeds / (s->share > 1 ? s->share : 1);
+    uint64_t count = r->seeds / (s->share > 1 && !r->mutant ? s->share : 1);
     count = count != 0 ? count : 1;
     uint64_t steps = 0;
     double begin = seconds();
@@ -122,6 +124,26 @@ static bool take_scheduler(request *r, const char *name) {
     return r->config.scheduler == SIM_RANDOM || strcmp(name, "pct") == 0;
 }
 
+#if defined(BELAY_MUTANTS)
+#define MUTANT_NAME(name, protocol, file, what, scenario, seeds) #name,
+static bool take_mutant(request *r, const char *name) {
+    static const char *const names[] = {"none", MUTANTS(MUTANT_NAME)};
+    for (int i = 1; i < MUTANT_COUNT && !r->mutant; i++) {
+        if (strcmp(names[i], name) == 0) {
+            mutant_selected = i;
+            r->mutant = true;
+        }
+    }
+    return r->mutant;
+}
+#else
+static bool take_mutant(request *r, const char *name) {
+    (void)r;
+    (void)name;
+    return false;
+}
+#endif
+
 static bool parse(request *r, int count, char **args) {
     int i = 1;
     for (; i + 1 < count && strncmp(args[i], "--", 2) == 0; i += 2) {
@@ -132,6 +154,10 @@ static bool parse(request *r, int count, char **args) {
             r->config.seed = number;
         } else if (strcmp(args[i], "--log") == 0) {
             r->config.log_events = (uint32_t)number;
+        } else if (strcmp(args[i], "--mutant") == 0) {
+            if (!take_mutant(r, args[i + 1])) {
+                return false;
+            }
         } else if (strcmp(args[i], "--scheduler") != 0 || !take_scheduler(r, args[i + 1])) {
             return false;
         }
