@@ -42,9 +42,6 @@ static fd_linked open_now(fd_table *t) {
         t->chunks = NULL;
         return FD_NOPOLLER;
     }
-    for (uint32_t i = 0; i < FD_CHUNKS; i++) {
-        init_plain(&t->chunks[i], NULL);
-    }
     store_release(&t->open, 1u); /* pairs with the acquire in open_table */
     return FD_LINKED;
 }
@@ -297,15 +294,15 @@ static void wake_foreign(int fd) {
     }
 }
 
+/* Also where nobody has ever waited: the first wait may begin just now. */
 bool fd_close(int fd) {
     lock_take(&tables_lock);
-    bool none = list_empty(&tables) && list_empty(&foreign);
     wake_foreign(fd);
     for (list *node = tables.next; node != &tables; node = node->next) {
         freeze(list_entry(node, fd_table, sibling), fd);
     }
-    int last = !none && port_fd_lingers(fd) ? port_fd_duplicate(fd) : -1; /* not under the locks */
-    bool closed = !none && port_fd_close(fd);
+    int last = port_fd_lingers(fd) ? port_fd_duplicate(fd) : -1; /* not under the locks */
+    bool closed = port_fd_close(fd);
     for (list *node = tables.next; node != &tables; node = node->next) {
         unfreeze(list_entry(node, fd_table, sibling), fd);
     }
@@ -313,5 +310,5 @@ bool fd_close(int fd) {
     if (last >= 0) {
         (void)port_fd_close(last);
     }
-    return none ? port_fd_close(fd) : closed;
+    return closed;
 }

@@ -96,6 +96,26 @@ static void test_what_is_closed_or_too_large_is_not_linked(void **state) {
     assert_false(fd_wanted(&table));
 }
 
+/* Somebody has closed a descriptor, and asks for its number, which is the poller's by now. */
+static void test_the_pollers_own_descriptors_are_not_linked(void **state) {
+    (void)state;
+    int ends[2];
+    port_event event;
+    assert_int_equal(pipe(ends), 0);
+    one a = one_for(ends[0], PORT_FD_READ);
+    assert_int_equal(fd_link(&table, &a.node), FD_LINKED); /* opens it */
+    one wake = one_for(table.poller.wake, PORT_FD_READ);
+    one poll = one_for(table.poller.poll, PORT_FD_READ);
+    assert_int_equal(fd_link(&table, &wake.node), FD_CLOSED);
+    assert_int_equal(fd_link(&table, &poll.node), FD_CLOSED);
+    port_poller_wake(&table.poller);
+    assert_int_equal(port_poller_wait(&table.poller, &event, 1, PORT_NEVER), 1);
+    assert_true(event.key == PORT_POLLER_WOKEN);
+    fd_unlink(&table, &a.node);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void test_close_wakes_and_closes_in_one_step(void **state) {
     (void)state;
     int ends[2];
@@ -119,6 +139,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_polling_delivers_what_the_system_reports, open_table,
                                         close_table),
         cmocka_unit_test_setup_teardown(test_what_is_closed_or_too_large_is_not_linked, open_table,
+                                        close_table),
+        cmocka_unit_test_setup_teardown(test_the_pollers_own_descriptors_are_not_linked, open_table,
                                         close_table),
         cmocka_unit_test_setup_teardown(test_close_wakes_and_closes_in_one_step, open_table,
                                         close_table),

@@ -69,7 +69,12 @@ static port_watch watch_failed(int error) {
     }
 }
 
+/* The poller's own numbers are nobody else's: who asks for one has closed what it was before, and arming it would take the
+ * poller's wake away. */
 port_watch port_poller_arm(port_poller *poller, int fd, uint64_t key, uint32_t interest) {
+    if (fd == poller->wake || fd == poller->poll) {
+        return PORT_WATCH_BAD;
+    }
     struct epoll_event event = {.events = events_of(interest) | EPOLLONESHOT, .data.u64 = key};
     if (epoll_ctl(poller->poll, EPOLL_CTL_MOD, fd, &event) == 0) {
         return PORT_WATCH_KNOWN;
@@ -83,6 +88,9 @@ port_watch port_poller_arm(port_poller *poller, int fd, uint64_t key, uint32_t i
 
 void port_poller_disarm(port_poller *poller, int fd) {
     struct epoll_event unused;
+    if (fd == poller->wake) {
+        return;
+    }
     (void)epoll_ctl(poller->poll, EPOLL_CTL_DEL, fd, &unused);
 }
 

@@ -41,6 +41,11 @@ static void changed(void) {
     port_futex_wake(&changes.value, UINT32_MAX);
 }
 
+/* A call about a descriptor begins: others may come first. */
+static void point(int fd) {
+    sim_point(SIM_OP_FILE, NULL, (uint64_t)(uint32_t)fd);
+}
+
 static sim_file *file_at(int fd) {
     return fd >= 0 && fd < FDS && files[fd].number != 0 ? &files[fd] : NULL;
 }
@@ -84,6 +89,7 @@ void port_poller_close(port_poller *poller) {
 }
 
 port_watch port_poller_arm(port_poller *poller, int fd, uint64_t key, uint32_t interest) {
+    point(fd);
     sim_file *f = file_at(fd);
     if (f == NULL) {
         return PORT_WATCH_BAD;
@@ -96,6 +102,7 @@ port_watch port_poller_arm(port_poller *poller, int fd, uint64_t key, uint32_t i
 }
 
 void port_poller_disarm(port_poller *poller, int fd) {
+    point(fd);
     if (fd >= 0 && fd < FDS) {
         pollers[poller->poll].watch[fd] = (sim_watch){0};
     }
@@ -165,6 +172,7 @@ void port_bell_ring(port_bell *bell) {
 }
 
 uint32_t port_fd_poll(int fd, uint32_t interest, const port_bell *bell, int64_t deadline) {
+    point(fd);
     for (;;) {
         uint32_t seen = load_acquire(&changes); /* before the look: pairs with `changed` */
         sim_file *f = file_at(fd);
@@ -177,6 +185,7 @@ uint32_t port_fd_poll(int fd, uint32_t interest, const port_bell *bell, int64_t 
 }
 
 int64_t port_fd_read(int fd, void *buffer, size_t size) {
+    point(fd);
     sim_file *f = file_at(fd);
     if (f == NULL || (f->ready & PORT_FD_READ) == 0 || size == 0) {
         return f == NULL ? PORT_IO_BAD : PORT_IO_WAIT;
@@ -188,6 +197,7 @@ int64_t port_fd_read(int fd, void *buffer, size_t size) {
 
 int64_t port_fd_write(int fd, const void *data, size_t size) {
     (void)data;
+    point(fd);
     sim_file *f = file_at(fd);
     if (f == NULL || (f->ready & PORT_FD_WRITE) == 0) {
         return f == NULL ? PORT_IO_BAD : PORT_IO_WAIT;
@@ -223,6 +233,7 @@ int port_fd_duplicate(int fd) {
 }
 
 bool port_fd_close(int fd) {
+    point(fd);
     sim_file *f = file_at(fd);
     if (f == NULL) {
         return false;

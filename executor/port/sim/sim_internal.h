@@ -42,6 +42,7 @@ typedef enum sim_op {
     SIM_OP_MAP,
     SIM_OP_UNMAP,
     SIM_OP_DISCARD,
+    SIM_OP_FILE,
     SIM_OP_COUNT
 } sim_op;
 

@@ -22,7 +22,7 @@ static uint32_t label_count;
 
 static const char *const op_names[SIM_OP_COUNT] = {
     "load", "store", "rmw",   "fence-light", "fence-full", "fence-all", "wait",  "wake",    "start",
-    "join", "end",   "yield", "relax",       "clock",      "map",       "unmap", "discard",
+    "join", "end",   "yield", "relax",       "clock",      "map",       "unmap", "discard", "file",
 };
 
 static const char *const state_names[] = {"unused", "ready", "sleeping", "joining", "ended"};

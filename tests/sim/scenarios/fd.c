@@ -148,6 +148,44 @@ static void reader_and_writer(void) {
     sim_check(tally_read(&woken) == 2, "not woken");
 }
 
+/* The first wait of all may begin while the number is being closed. */
+static fd_table table;
+static fd_node first;
+
+static void note_wake(fd_node *n) {
+    (void)n;
+    tally_add(&woken, 1);
+}
+
+static void no_run(worker *w, runnable *r) {
+    (void)w;
+    (void)r;
+}
+
+static void close_first(void *arg) {
+    (void)arg;
+    sim_check(fd_close(FD), "not closed");
+}
+
+static void closed_under_the_first(void) {
+    bench b;
+    bench_open(&b, 1, no_run);
+    fd_init(&table, b.sched, allocator_default());
+    sim_fd_open(FD);
+    first = (fd_node){.fd = FD, .interest = PORT_FD_READ, .wake = note_wake};
+    port_thread closer = world_thread(close_first, NULL, "closer");
+    fd_linked linked = fd_link(&table, &first);
+    port_thread_join(&closer);
+    if (linked == FD_LINKED) {
+        sim_check(tally_read(&woken) == 1 && first.ready == PORT_FD_BAD, "not woken");
+        fd_unlink(&table, &first);
+    } else {
+        sim_check(linked == FD_CLOSED, "not linked");
+    }
+    fd_fini(&table);
+    bench_close(&b);
+}
+
 /* A worker sleeps in the poller; tasks from outside must still run at once. */
 static belay_status take_turn(belay_task *self, void *arg) {
     (void)arg;
@@ -180,6 +218,7 @@ static const scenario list_of_scenarios[] = {
     {"one_of_two", reset, one_of_two, 2},
     {"reader_and_writer", reset, reader_and_writer, 2},
     {"closed_and_used_again", reset, closed_and_used_again, 2},
+    {"closed_under_the_first", reset, closed_under_the_first, 0},
     {"work_reaches_the_poller", reset, work_reaches_the_poller, 2},
 };
 
