@@ -93,6 +93,7 @@ bool port_fiber_init(port_fiber *fiber, void *stack_low, size_t stack_size, void
 PORT_TSAN_BLIND void port_fiber_fini(port_fiber *fiber) {
     CHECK(fiber->stack_low != NULL); /* initialised, not adopted */
     valgrind_deregister(fiber->valgrind);
+    asan_destroy(fiber);
     tsan_destroy(fiber);
     *fiber = (port_fiber){0};
 }

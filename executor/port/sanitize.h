@@ -37,6 +37,8 @@ static inline void tsan_destroy(port_fiber *fiber) {
 void asan_set_stack(port_fiber *fiber, const void *low, size_t size);
 /* To be called at once after arriving on a stack, with what was saved when it was left. */
 void asan_arrive(void *fake_stack);
+/* Nobody will continue the fiber. */
+void asan_destroy(const port_fiber *fiber);
 
 #else
 
@@ -47,6 +49,9 @@ static inline void asan_set_stack(port_fiber *fiber, const void *low, size_t siz
 }
 static inline void asan_arrive(void *fake_stack) {
     (void)fake_stack;
+}
+static inline void asan_destroy(const port_fiber *fiber) {
+    (void)fiber;
 }
 
 #endif
