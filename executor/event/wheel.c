@@ -28,6 +28,7 @@ void wheel_init(wheel *w, sched *s, uint32_t index) {
     w->sched = s;
     w->index = index;
     w->now = (uint64_t)port_clock_now() >> WHEEL_TICK_BITS;
+    w->firing = 0;
     init_plain(&w->next, PORT_NEVER);
     for (int level = 0; level < WHEEL_LEVELS; level++) {
         w->used[level] = 0;
@@ -177,13 +178,17 @@ static void submit_all(sched *s, runnable *r) {
 uint32_t wheel_poll(wheel *w, int64_t now) {
     uint64_t tick = (uint64_t)now >> WHEEL_TICK_BITS;
     uint32_t fired = 0;
+    bool first = true;
     bool more = true;
     while (more) {
         due d = {0};
         lock_take(&w->lock);
+        w->firing += first;
+        first = false;
         more = advance(w, tick, &d);
         if (!more) {
             update_next(w);
+            w->firing--; /* all that was fired is submitted */
         }
         lock_release(&w->lock);
         submit_all(w->sched, d.first);
@@ -206,11 +211,20 @@ wheel *wheel_here(sched *s) {
 }
 
 bool wheel_empty(wheel *w) {
-    uint64_t used = 0;
     lock_take(&w->lock);
+    uint64_t used = w->firing;
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
         used |= w->used[level];
     }
     lock_release(&w->lock);
     return used == 0;
+}
+
+bool wheels_empty(const sched *s) {
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!wheel_empty(s->workers[i].wheel)) {
+            return false;
+        }
+    }
+    return true;
 }

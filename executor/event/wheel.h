@@ -57,6 +57,7 @@ typedef struct wheel {
     uint32_t index; /* of its worker */
     sched *sched;
     uint64_t now;                /* tick up to which everything has fired */
+    uint32_t firing;             /* who is in wheel_poll: not all that was fired is submitted yet */
     uint64_t used[WHEEL_LEVELS]; /* a bit per slot that is not empty */
     list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 } wheel;
@@ -71,8 +72,10 @@ bool timer_disarm(timer *t);
 /* Fires what is due at `now`. Any thread. Returns how many. */
 uint32_t wheel_poll(wheel *w, int64_t now);
 
-/* Is nothing armed on it? wheel_next may say a time, too early, also then. */
+/* Is nothing armed on it, and nothing fired that is not submitted yet? wheel_next may say a time, too early, also then. */
 bool wheel_empty(wheel *w);
+/* The same of all wheels of the scheduler. */
+bool wheels_empty(const sched *s);
 
 static inline int64_t wheel_next(const wheel *w) {
     /* seq_cst: pairs with the store in timer_arm, see idle_park */

@@ -26,15 +26,6 @@ static uint64_t turns(const belay_executor *ex) {
     return worker_turns(&ex->sched.workers[0]);
 }
 
-static bool timers_armed(const belay_executor *ex) {
-    for (uint32_t i = 0; i < ex->sched.count; i++) {
-        if (!wheel_empty(ex->sched.workers[i].wheel)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* How many tasks are alive, if all are suspended and wait for something inside; else 0. */
 static size_t stuck_tasks(const belay_executor *ex) {
     size_t count = 0;
@@ -83,7 +74,7 @@ void upcall_idle(sched *s) {
         return; /* it is being destroyed */
     }
     uint64_t before = turns(ex);
-    size_t count = timers_armed(ex) ? 0 : stuck_tasks(ex);
+    size_t count = !wheels_empty(&ex->sched) ? 0 : stuck_tasks(ex);
     if (count != 0 && idle_all_parked(s) && turns(ex) == before && !report_cycles(ex)) {
         report_idle(ex, count);
     }

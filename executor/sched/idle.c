@@ -251,15 +251,8 @@ bool idle_all_parked(const sched *s) {
     return parked_of(load_seq_cst(&s->idle)) == s->count; /* seq_cst: see event/monitor.c */
 }
 
-/* Who fires a timer submits what it made runnable before the wheel shows no deadline: so the deadlines are read
- * first. */
 bool worker_quiet(worker *w, uint32_t starved) {
-    sched *s = w->sched;
-    for (uint32_t i = 0; i < s->count; i++) {
-        if (s->drv->deadline(&s->workers[i]) != PORT_NEVER) {
-            return false;
-        }
-    }
+    const sched *s = w->sched;
     for (uint32_t i = 0; i < s->count; i++) {
         if (!inbox_empty(&s->workers[i])) {
             return false;

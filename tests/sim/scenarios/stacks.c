@@ -4,6 +4,8 @@
 
 enum { TASKS = 5, DEPTH = 5 };
 
+#define HOUR (3600 * BELAY_SECOND)
+
 static belay_executor *open_with(int64_t stacks) {
     belay_config config;
     world_config(&config);
@@ -52,8 +54,7 @@ static belay_status deeper(belay_task *self, void *arg) {
     return status;
 }
 
-static void chain(void) {
-    belay_executor *ex = open_with(4);
+static void chain_in(belay_executor *ex) {
     belay_task_handle task;
     sim_check(world_spawn(NULL, belay_executor_root(ex), deeper, (void *)(intptr_t)DEPTH, &task) ==
                   BELAY_OK,
@@ -62,6 +63,30 @@ static void chain(void) {
     sim_check(belay_join(NULL, task, &out) == BELAY_OK, "not joined");
     sim_check(out.status == BELAY_ENOSTACK, "there were stacks enough");
     sim_check(belay_task_release(task) == BELAY_OK, "not released");
+}
+
+static void chain(void) {
+    belay_executor *ex = open_with(4);
+    chain_in(ex);
+    world_close(ex);
+}
+
+static belay_status long_nap(belay_task *self, void *arg) {
+    (void)arg;
+    (void)belay_sleep_until(self, belay_after(HOUR));
+    return BELAY_OK;
+}
+
+/* A sleep of an hour was taken back: nobody waits that long for a stack that cannot come. (If somebody does, the run has
+ * too many steps.) */
+static void chain_after_a_sleep(void) {
+    belay_executor *ex = open_with(4);
+    belay_task_handle sleeper;
+    sim_check(world_spawn(NULL, belay_executor_root(ex), long_nap, NULL, &sleeper) == BELAY_OK,
+              "refused");
+    sim_check(belay_cancel_and_join(NULL, sleeper, BELAY_OK, NULL, NULL) == BELAY_OK, "not ended");
+    sim_check(belay_task_release(sleeper) == BELAY_OK, "not released");
+    chain_in(ex);
     world_close(ex);
 }
 
@@ -115,6 +140,7 @@ static void refused(void) {
 static const scenario list_of_scenarios[] = {
     {"sleepers", NULL, sleepers, 4},
     {"chain", NULL, chain, 4},
+    {"chain_after_a_sleep", NULL, chain_after_a_sleep, 4},
     {"foreign_wake", NULL, foreign_wake, 4},
     {"refused", NULL, refused, 1},
 };
