@@ -249,8 +249,8 @@ static bool is_done(fork_state *state) {
     return (load_acquire(state) & FORK_DONE) != 0; /* pairs with the thief's release at the end */
 }
 
-/* Spins a little, then suspends until the thief is done. */
-static void wait_stolen(belay_task *self, belay_fork_slot *slot) {
+/* Spins a little, then suspends until the thief is done. False: it gave the call back. */
+static bool wait_stolen(belay_task *self, belay_fork_slot *slot) {
     fork_state *state = fork_state_of(slot);
     for (int i = 0; i < SYNC_SPINS && !is_done(state); i++) {
         port_cpu_relax();
@@ -271,15 +271,16 @@ static void wait_stolen(belay_task *self, belay_fork_slot *slot) {
         (void)waiter_block(&w, PORT_NEVER, WAIT_FOR_SYNC);
         lock_take(l);
     }
-    bool lost = load_relaxed(state) == FORK_DONE_LOST; /* relaxed: as above */
+    uint64_t end = load_relaxed(state); /* relaxed: as above */
     lock_release(l);
     store_relaxed(state, 0u); /* relaxed: ours again */
-    if (lost) {
+    if (end == FORK_DONE_LOST) {
         fork_lost(self);
     }
+    return end != FORK_BACK;
 }
 
-/* The slot below head is stolen and done: the deque ends below it. */
+/* The slot below head is stolen, and done or given back: the deque ends below it. */
 static void pop_stolen(fork_deque *d, uint32_t head) {
     uint64_t ends =
         load_relaxed(&d->ends); /* relaxed: nothing is public, so only FORCING can come between */
@@ -337,7 +338,7 @@ belay_fork_slot *belay_sync_slow(belay_task *self, bool *run_here) {
     belay_fork_slot *slot = fork_slot(d, head);
     *run_here = reclaim(d, head);
     if (!*run_here) {
-        wait_stolen(self, slot);
+        *run_here = !wait_stolen(self, slot);
         pop_stolen(d, head);
     }
     return slot;

@@ -33,10 +33,12 @@ static inline belay_fork_slot *fork_slot(fork_deque *d, uint32_t i) {
     return (belay_fork_slot *)(void *)(d + 1) + i;
 }
 
-/* The slot's `state`, an atomic word: 0, the record that runs the stolen fork, or an odd number: its result is in the slot. */
+/* The slot's `state`, an atomic word: 0, the record that runs the stolen fork, or an odd number: nobody else runs it any more,
+ * and its result is in the slot, or the call itself is again. */
 typedef ATOMIC(uint64_t) fork_state;
 #define FORK_DONE UINT64_C(1)
 #define FORK_DONE_LOST UINT64_C(3) /* and a fork below it had no memory */
+#define FORK_BACK UINT64_C(5)      /* its thief had no stack for it: the owner runs it */
 static inline fork_state *fork_state_of(belay_fork_slot *slot) {
     return (fork_state *)(void *)&slot->state;
 }
@@ -54,6 +56,8 @@ void forks_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *
 void fork_lost(belay_task *t);
 /* Runs a stolen fork on a worker. */
 void fork_run_stolen(belay_task *r);
+/* There is no stack to run it on, and none comes back: its owner runs it, which has one. */
+void fork_give_back(worker *w, belay_task *r);
 /* Makes everything public. Owner only. */
 void forks_publish_all(fork_deque *d);
 /* Publishing for a busy owner, in two halves: sets the thief's mark and reads how far the owner is; takes the mark off with

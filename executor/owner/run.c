@@ -336,10 +336,8 @@ void task_refuse(worker *w, belay_task *t) {
     if (load_relaxed(&t->home) != NULL) { /* relaxed: own */
         deferred_end(executor_of_sched(w->sched), w, t);
     }
-    if (state_has(
-            t,
-            STATE_FORK)) { /* a stolen fork: it must run; its owner has the stack that it needs */
-        task_submit(w->sched, t);
+    if (state_has(t, STATE_FORK)) {
+        fork_give_back(w, t);
         return;
     }
     state_refuse(t);

@@ -192,15 +192,15 @@ bool upcall_orphans_visible(const sched *s) {
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-/* The result is in the slot: tells the owner, and forgets the record. */
-static void done(worker *w, belay_task *r, belay_fork_slot *slot) {
+/* Tells the owner what has become of the stolen call, and forgets the record. */
+static void settle(worker *w, belay_task *r, uint64_t what) {
     belay_task *owner = r->v.parent;
     lock *l = task_lock(owner);
     lock_take(l);
     arm *waiting = r->joiners;
     bool own_cancel = task_reason_differs(r, owner);
     /* release: pairs with wait_stolen's spin */
-    store_release(fork_state_of(slot), state_has(r, STATE_LOST_FORK) ? FORK_DONE_LOST : FORK_DONE);
+    store_release(fork_state_of(r->arg), what);
     if (waiting != NULL) {
         (void)arm_wake(waiting);
     }
@@ -226,7 +226,12 @@ void fork_run_stolen(belay_task *r) {
     fiber_abandon(f);
     state_finish(r);
     shard_unlink(r);
-    done(worker_current(), r, slot);
+    settle(worker_current(), r, state_has(r, STATE_LOST_FORK) ? FORK_DONE_LOST : FORK_DONE);
+}
+
+void fork_give_back(worker *w, belay_task *r) {
+    state_refuse(r);
+    settle(w, r, FORK_BACK);
 }
 
 /* ---- cancelling -------------------------------------------------------------------------------------------------- */

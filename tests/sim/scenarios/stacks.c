@@ -90,12 +90,41 @@ static void chain_after_a_sleep(void) {
     world_close(ex);
 }
 
-/* A foreign thread wakes a suspended task while the rest starves. */
 static belay_status wait_for_cancel(belay_task *self, void *arg) {
     (void)arg;
     return belay_sleep_until(self, BELAY_NEVER);
 }
 
+/* Stolen by a worker that has no stack for it, and none comes back: its owner runs it. */
+static belay_status forked(belay_task *self, void *arg) {
+    (void)belay_yield(self);
+    return (belay_status)(intptr_t)arg;
+}
+
+static belay_status fork_some(belay_task *self, void *arg) {
+    (void)arg;
+    for (intptr_t i = 1; i <= DEPTH; i++) {
+        sim_check(belay_fork(self, forked, (void *)i) == BELAY_OK, "not forked");
+    }
+    for (intptr_t i = DEPTH; i >= 1; i--) {
+        sim_check(belay_sync(self) == i, "another result");
+    }
+    return BELAY_OK;
+}
+
+static void stolen(void) {
+    belay_executor *ex = open_with(3);
+    belay_task_handle task;
+    belay_outcome out;
+    sim_check(world_spawn(NULL, belay_executor_root(ex), fork_some, NULL, &task) == BELAY_OK,
+              "refused");
+    sim_check(belay_join(NULL, task, &out) == BELAY_OK, "not joined");
+    sim_check(out.kind == BELAY_OUTCOME_VALUE, "another end");
+    sim_check(belay_task_release(task) == BELAY_OK, "not released");
+    world_close(ex);
+}
+
+/* A foreign thread wakes a suspended task while the rest starves. */
 static void foreign_wake(void) {
     belay_executor *ex = open_with(4);
     belay_task_handle task[TASKS];
@@ -141,6 +170,7 @@ static const scenario list_of_scenarios[] = {
     {"sleepers", NULL, sleepers, 4},
     {"chain", NULL, chain, 4},
     {"chain_after_a_sleep", NULL, chain_after_a_sleep, 4},
+    {"stolen", NULL, stolen, 4},
     {"foreign_wake", NULL, foreign_wake, 4},
     {"refused", NULL, refused, 1},
 };
