@@ -72,7 +72,7 @@ bool timer_disarm(timer *t);
 /* Fires what is due at `now`. Any thread. Returns how many. */
 uint32_t wheel_poll(wheel *w, int64_t now);
 
-/* Is nothing armed on it, and nothing fired that is not submitted yet? wheel_next may say a time, too early, also then. */
+/* Is nothing armed on it, and nothing fired that is not submitted yet? wheel_next may say a time also then. */
 bool wheel_empty(wheel *w);
 /* The same of all wheels of the scheduler. */
 bool wheels_empty(const sched *s);

@@ -2,7 +2,8 @@
  * stack, looked at when the stack comes back. It finds an overflow late, and misses one that jumps
  * over it.
  *
- * ThreadSanitizer is not told: it knows no order between the fiber that made a stack ready and the one that gives it back. */
+ * ThreadSanitizer is not told: it knows no order between the fiber that made a stack ready and the one that gives it
+ * back. */
 #ifndef BELAY_MEM_CANARY_H
 #define BELAY_MEM_CANARY_H
 

@@ -33,8 +33,8 @@ static inline belay_fork_slot *fork_slot(fork_deque *d, uint32_t i) {
     return (belay_fork_slot *)(void *)(d + 1) + i;
 }
 
-/* The slot's `state`, an atomic word: 0, the record that runs the stolen fork, or an odd number: nobody else runs it any more,
- * and its result is in the slot, or the call itself is again. */
+/* The slot's `state`, an atomic word: 0, the record that runs the stolen fork, or an odd number: nobody else runs it
+ * any more, and its result is in the slot, or the call itself is again. */
 typedef ATOMIC(uint64_t) fork_state;
 #define FORK_DONE UINT64_C(1)
 #define FORK_DONE_LOST UINT64_C(3) /* and a fork below it had no memory */

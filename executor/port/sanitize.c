@@ -57,8 +57,9 @@ void port_tsan_release(void *address) {
  * and exit of this function happen in two different threads, as the sanitizer sees it. */
 #define TSAN_SWITCH(to) __tsan_switch_to_fiber((to)->tsan, NO_SYNCHRONISATION)
 
-/* The sanitizer forgets old accesses only when the addresses are mapped anew. It would take the mapping of a small region for a
- * write by this fiber, which is in no order with the fiber that will switch to the stack: so it is not to see a write. */
+/* The sanitizer forgets old accesses only when the addresses are mapped anew. It would take the mapping of a small
+ * region for a write by this fiber, which is in no order with the fiber that will switch to the stack: so it is not to
+ * see a write. */
 bool port_stack_reuse(void *low, size_t size) {
     AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
     bool renewed = port_pages_renew(low, size);

@@ -145,8 +145,8 @@ bool worker_block_end(worker *w);
 /* Is there work that only a raid reaches? A hint. */
 bool worker_hides(const worker *w);
 
-/* Nothing runs or waits to be resumed anywhere; `starved` workers (the caller included) only have tasks that cannot start.
- * A hint that is true when it stays true. Timers are the caller's to ask about, before. */
+/* Nothing runs or waits to be resumed anywhere; `starved` workers (the caller included) only have tasks that cannot
+ * start. A hint that is true when it stays true. Timers are the caller's to ask about, before. */
 bool worker_quiet(worker *w, uint32_t starved);
 /* The sum of all workers' turns: unchanged as long as nothing runs. */
 uint64_t worker_turns(const worker *w);

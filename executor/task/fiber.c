@@ -350,8 +350,8 @@ static bool spare_elsewhere(worker *w, const belay_task *t) {
 /* Can no stack come back? The turns show that no worker has left starvation, run something and starved again while we
  * looked. */
 static bool starved_for_good(worker *w, const belay_task *t, uint32_t starved, uint64_t turns) {
-    /* First the timers: what one has made runnable is submitted before its wheel is empty. Their next time would not do:
-     * it is that of a timer that was taken back, for as long as that would have lasted. */
+    /* First the timers: what one has made runnable is submitted before its wheel is empty. Their next time would not
+     * do: it is that of a timer that was taken back, for as long as that would have lasted. */
     return wheels_empty(w->sched) && worker_quiet(w, starved) &&
            load_seq_cst(&fiber_pool_of(w)->starved) ==
                starved && /* seq_cst: before the second look at the turns */

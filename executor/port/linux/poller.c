@@ -69,8 +69,8 @@ static port_watch watch_failed(int error) {
     }
 }
 
-/* The poller's own numbers are nobody else's: who asks for one has closed what it was before, and arming it would take the
- * poller's wake away. */
+/* The poller's own numbers are nobody else's: who asks for one has closed what it was before, and arming it would take
+ * the poller's wake away. */
 port_watch port_poller_arm(port_poller *poller, int fd, uint64_t key, uint32_t interest) {
     if (fd == poller->wake || fd == poller->poll) {
         return PORT_WATCH_BAD;

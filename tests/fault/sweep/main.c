@@ -1,7 +1,7 @@
 /* fault_sweep [--full] [--kind NAME] [--at K] [--seed S] [SCENARIO...]: see sweep.h.
  *
- * A point is a call of one kind in one scenario: it is refused alone, and together with all that follow. The first failure
- * ends the program, with what repeats it. */
+ * A point is a call of one kind in one scenario: it is refused alone, and together with all that follow. The first
+ * failure ends the program, with what repeats it. */
 #include "sweep.h"
 
 #include <stdio.h>

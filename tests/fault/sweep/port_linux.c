@@ -1,5 +1,5 @@
-/* The sweep on the real port: the system's functions that the library calls, intercepted by the linker. A sanitizer's run-time
- * library calls some of them, too, before it is ready for instrumented functions. */
+/* The sweep on the real port: the system's functions that the library calls, intercepted by the linker. A sanitizer's
+ * run-time library calls some of them, too, before it is ready for instrumented functions. */
 #define _GNU_SOURCE 1
 
 #include "sweep.h"

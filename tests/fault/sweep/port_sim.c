@@ -1,5 +1,5 @@
-/* The sweep on the simulated port: the contract of port.h itself is intercepted. Each k-th call is exact, and each point is
- * tried under several schedules. */
+/* The sweep on the simulated port: the contract of port.h itself is intercepted. Each k-th call is exact, and each
+ * point is tried under several schedules. */
 #include "sweep.h"
 
 #include <stdio.h>

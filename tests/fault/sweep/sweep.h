@@ -47,8 +47,8 @@ bool fault_struck(void);
 
 /* ---- for scenarios ------------------------------------------------------------------------------------------- */
 
-/* The call must return the first status, or, once something has been refused, one of those that follow. Its value is what it
- * returned. */
+/* The call must return the first status, or, once something has been refused, one of those that follow. Its value is
+ * what it returned. */
 #define MAY(call, ...)                                                                             \
     fault_may((call), #call, __FILE__, __LINE__,                                                   \
               (const belay_status[]){__VA_ARGS__, FAULT_END_OF_LIST})
@@ -60,7 +60,8 @@ belay_status fault_may(belay_status got, const char *text, const char *file, int
                        const belay_status *allowed);
 void fault_check(bool holds, const char *text, const char *file, int line);
 
-/* Something that must come to an end exactly once: a task's argument, a callback's, an item. What was refused comes to none. */
+/* Something that must come to an end exactly once: a task's argument, a callback's, an item. What was refused comes to
+ * none. */
 typedef struct fault_ticket {
     uint32_t accepted;
     uint32_t ran;
@@ -112,7 +113,8 @@ extern const size_t fault_scenario_count;
 
 /* ---- between the sweep and the port it runs on --------------------------------------------------------------- */
 
-/* One run, to its end. Returns the first failure's text, or NULL. fault_struck then says whether it came to a refusal. */
+/* One run, to its end. Returns the first failure's text, or NULL. fault_struck then says whether it came to a refusal.
+ * */
 const char *fault_run_once(const fault_scenario *scenario, const fault_plan *plan, uint64_t seed);
 /* What the port calls for it, in three steps: outside, where the scenario runs, and outside again. */
 void fault_run_begin(const fault_plan *plan);

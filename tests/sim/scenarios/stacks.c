@@ -77,8 +77,8 @@ static belay_status long_nap(belay_task *self, void *arg) {
     return BELAY_OK;
 }
 
-/* A sleep of an hour was taken back: nobody waits that long for a stack that cannot come. (If somebody does, the run has
- * too many steps.) */
+/* A sleep of an hour was taken back: nobody waits that long for a stack that cannot come. (If somebody does, the run
+ * has too many steps.) */
 static void chain_after_a_sleep(void) {
     belay_executor *ex = open_with(4);
     belay_task_handle sleeper;

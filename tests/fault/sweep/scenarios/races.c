@@ -55,7 +55,8 @@ static belay_status race(belay_task *self, void *arg) {
     return BELAY_OK;
 }
 
-/* ---- joins --------------------------------------------------------------------------------------------------------- */
+/* ---- joins ---------------------------------------------------------------------------------------------------------
+ * */
 
 static belay_status join_several(belay_task *self, void *arg) {
     belay_task_handle tasks[HANDLES];
