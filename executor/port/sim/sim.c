@@ -35,9 +35,12 @@ static void world_reset(const sim_config *config) {
     memset(&sim.result, 0, sizeof sim.result);
     sim.result.seed = config->seed;
     sim.membarrier = false;
+    (void)sim_arena_open(); /* without it there is no thread, which sim_run reports */
     sim_schedule_reset();
+    sim_decide_reset();
     sim_threads_reset();
     sim_pages_reset();
+    sim_heap_reset();
     sim_fds_reset();
     sim_log_reset();
 }
@@ -72,10 +75,28 @@ sim_result sim_run(const sim_config *config, void (*scenario)(void *arg), void *
     return sim.result;
 }
 
+/* PCT wants to know how long a run is: the first one tells, under a seed that is always the same, so
+ * that a seed means the same schedule whichever seeds were run before it. */
+static uint64_t steps_measure(const sim_config *config, void (*reset)(void *arg),
+                              void (*scenario)(void *arg), void *arg) {
+    sim_config one = *config;
+    one.seed = 1;
+    one.scheduler = SIM_RANDOM;
+    one.log_events = 0;
+    if (reset != NULL) {
+        reset(arg);
+    }
+    sim_result result = sim_run(&one, scenario, arg);
+    return result.ok ? result.steps : 0;
+}
+
 sim_result sim_explore(const sim_config *config, uint64_t count, void (*reset)(void *arg),
                        void (*scenario)(void *arg), void *arg) {
     sim_config one = *config;
     sim_result result = {.ok = true, .seed = config->seed};
+    if (one.pct_steps == 0) {
+        one.pct_steps = steps_measure(config, reset, scenario, arg);
+    }
     for (uint64_t i = 0; i < count && result.ok; i++) {
         one.seed = config->seed + i;
         if (reset != NULL) {
@@ -97,5 +118,5 @@ _Noreturn void sim_fail(const char *text) {
 }
 
 uint64_t sim_choose(uint64_t bound) {
-    return sim_random() % bound;
+    return sim_decide_number(SIM_CHOICE, bound);
 }

@@ -1,10 +1,10 @@
 /* Deterministic simulation: the control interface for tests.
  *
  * sim_run() runs a scenario as virtual thread 0 on the calling OS thread. Every function of port.h
- * and every access of base/atomic.h is a step, at which a generator seeded by the configuration may
- * give the processor to another virtual thread, let a buffered store reach memory, wake a sleeper
- * without cause, or move the virtual clock. The same program, configuration and seed make the same
- * steps, so a failure is replayed by its seed; result.hash tells two schedules apart.
+ * and every access of base/atomic.h is a step, at which the scheduler may give the processor to
+ * another virtual thread, let a buffered store reach memory, wake a sleeper without cause, or move
+ * the virtual clock. The same program, configuration and seed make the same steps, so a failure is
+ * replayed by its seed; result.hash tells two schedules apart.
  *
  * What is modelled: x86-TSO. Stores that are not seq_cst wait in a first-in first-out buffer of
  * their virtual thread; its own loads see them; a seq_cst store, a read-modify-write, a full fence,
@@ -14,6 +14,7 @@
  * memory that was given back (free, port_pages_unmap) in between; and hence a store into the
  * caller's own frames is not delayed: the frame may be gone, and its memory plainly reused, before
  * the store would land. So shared state of a test belongs in static or heap memory.
+ * docs/verification.md has the whole list.
  *
  * A failed run leaves its virtual threads where they were and its objects in no particular state:
  * stop at the first failure. One simulation at a time in a process. */
@@ -21,13 +22,15 @@
 #define BELAY_SIM_SIM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* Random: at each step, with a probability that the seed chooses, any ready thread. PCT: highest
- * priority first, priorities lowered at few random steps (S. Burckhardt et al., "A Randomized
- * Scheduler with Probabilistic Guarantees of Finding Bugs"). Mixed: odd seeds random, even ones
- * PCT. */
-typedef enum sim_scheduler { SIM_MIXED, SIM_RANDOM, SIM_PCT } sim_scheduler;
+/* Random: after gaps whose mean the seed chooses, any ready thread. PCT: highest priority first,
+ * priorities lowered at few random steps (S. Burckhardt et al., "A Randomized Scheduler with
+ * Probabilistic Guarantees of Finding Bugs"). Mixed: odd seeds random, even ones PCT. Replay: the
+ * decisions of an earlier run, from its text. Bytes: decisions are read from a byte string, for a
+ * fuzzer; when it is used up, threads run until they block, in turn. */
+typedef enum sim_scheduler { SIM_MIXED, SIM_RANDOM, SIM_PCT, SIM_REPLAY, SIM_BYTES } sim_scheduler;
 
 /* All zero is a good default. */
 typedef struct sim_config {
@@ -43,7 +46,15 @@ typedef struct sim_config {
     uint64_t fail_thread_start;  /* this call of port_thread_start fails, counted from 1; 0: none */
     uint64_t fail_pages_map;     /* likewise port_pages_map */
     uint64_t fail_heap_allocate; /* likewise port_heap_allocate */
-    uint32_t log_events; /* remember so many last steps (at most 4,096), print them on failure */
+    uint64_t fail_descriptor;    /* likewise what opens a descriptor, a poller or a bell */
+    uint32_t fail_rate;    /* each of those calls fails with this probability, in parts of 2^20 */
+    uint32_t pct_depth;    /* PCT: one more than the change points; 0: the seed chooses, 1 to 8 */
+    uint64_t pct_steps;    /* PCT: how long a run is, about; 0: the seed guesses. See sim_explore */
+    uint32_t log_events;   /* remember so many last steps (at most 4,096), print them on failure */
+    bool record;           /* keep the decisions, for sim_decisions() */
+    const char *decisions; /* SIM_REPLAY: what sim_decisions() wrote */
+    const uint8_t *bytes;  /* SIM_BYTES */
+    size_t byte_count;
     const char *const *environment; /* NAME=VALUE strings, NULL at the end; NULL: empty */
 } sim_config;
 
@@ -52,7 +63,7 @@ typedef struct sim_result {
     char failure[256]; /* empty when ok */
     uint64_t seed;
     uint64_t steps;
-    uint64_t hash; /* of the sequence of (thread, operation) */
+    uint64_t hash; /* of the sequence of (thread, operation, place) */
     uint64_t switches;
     uint64_t drains;   /* buffered stores that reached memory by chance rather than by a fence */
     uint64_t spurious; /* wakes without cause */
@@ -60,6 +71,9 @@ typedef struct sim_result {
     uint64_t thread_starts;    /* calls of port_thread_start */
     uint64_t pages_maps;       /* calls of port_pages_map */
     uint64_t heap_allocations; /* calls of port_heap_allocate */
+    uint64_t descriptors;      /* calls that open a descriptor, a poller or a bell */
+    uint64_t passes;           /* calls of sim_pass */
+    uint64_t drift;            /* replay: decisions that did not fit; 0: the very same run */
     int64_t clock;             /* at the end */
 } sim_result;
 
@@ -73,7 +87,35 @@ sim_result sim_run(const sim_config *config, void (*scenario)(void *arg), void *
 sim_result sim_explore(const sim_config *config, uint64_t count, void (*reset)(void *arg),
                        void (*scenario)(void *arg), void *arg);
 
-/* Ends the run with a failure. From inside a run only. */
+/* ---- every schedule of a small scenario --------------------------------------------------------- */
+
+typedef struct sim_search {
+    uint32_t preemptions; /* in: a schedule takes the processor from a thread at most so often */
+    uint64_t most;        /* in: give up after so many schedules; 0: 10,000,000 */
+    uint64_t schedules;   /* out: run in all */
+    uint32_t reached;     /* out: all schedules with so many preemptions were run */
+    bool complete;        /* out: the limit on schedules was not met */
+    bool unbounded;       /* out: and none was left out for its number of preemptions */
+} sim_search;
+
+/* Depth first through all schedules, with 0 preemptions, then with 1, and so on (M. Musuvathi, S.
+ * Qadeer, "Iterative Context Bounding for Systematic Testing of Multithreaded Programs"). What
+ * counts as a decision: who takes over at an access to a word that another thread uses as well; who
+ * runs after one that blocks; which delayed stores have landed when their word is looked at; whom a
+ * wake wakes; sim_choose. Spurious wakes, failures by chance and, while somebody can run, the
+ * passing of a deadline are left out. config->scheduler is ignored. */
+sim_result sim_exhaust(const sim_config *config, sim_search *search, void (*reset)(void *arg),
+                       void (*scenario)(void *arg), void *arg);
+
+/* ---- replay --------------------------------------------------------------------------------- */
+
+/* The decisions of the last run with config.record, as text; sim_decide.c has its form. Returns the
+ * length; when that is not below `size`, the text was cut. */
+size_t sim_decisions(char *out, size_t size);
+
+/* ---- inside a run ------------------------------------------------------------------------------- */
+
+/* Ends the run with a failure. */
 _Noreturn void sim_fail(const char *text);
 
 static inline void sim_check(bool condition, const char *text) {
@@ -81,6 +123,15 @@ static inline void sim_check(bool condition, const char *text) {
         sim_fail(text);
     }
 }
+
+/* A number below `bound` (not 0): for choices of a scenario. */
+uint64_t sim_choose(uint64_t bound);
+
+/* For faults at the k-th place: sim_pass() counts one place; sim_await_pass(k) blocks the calling
+ * virtual thread until the k-th has been passed, or until nobody else can run (false). It then runs
+ * at once, before whoever passed takes another step. One thread at a time may wait. */
+void sim_pass(void);
+bool sim_await_pass(uint64_t k);
 
 /* Names a word in the event log. The text is kept by reference; forgotten at the next run. */
 void sim_label(const volatile void *address, const char *name);
@@ -92,8 +143,5 @@ bool sim_active(void);
  * Only reading takes readiness away. Closed by port_fd_close. */
 void sim_fd_open(int fd);
 void sim_fd_set(int fd, uint32_t ready);
-
-/* A number below `bound` (not 0) from the run's generator: for choices of a scenario. */
-uint64_t sim_choose(uint64_t bound);
 
 #endif

@@ -73,7 +73,16 @@ void sim_fd_set(int fd, uint32_t ready) {
 
 /* ---- the poller --------------------------------------------------------------------------------- */
 
+/* A call that the system may refuse for want of descriptors. */
+static bool refused(void) {
+    point(0);
+    return sim.active && sim_refuse(++sim.result.descriptors, sim.config.fail_descriptor);
+}
+
 bool port_poller_open(port_poller *poller) {
+    if (refused()) {
+        return false;
+    }
     for (int i = 0; i < POLLERS; i++) {
         if (!pollers[i].used) {
             pollers[i] = (sim_poller){.used = true};
@@ -85,6 +94,7 @@ bool port_poller_open(port_poller *poller) {
 }
 
 void port_poller_close(port_poller *poller) {
+    point(0);
     pollers[poller->poll].used = false;
 }
 
@@ -144,6 +154,7 @@ uint32_t port_poller_wait(port_poller *poller, port_event *out, uint32_t most, i
 }
 
 void port_poller_wake(port_poller *poller) {
+    point(0);
     pollers[poller->poll].rung = true;
     changed();
 }
@@ -151,6 +162,9 @@ void port_poller_wake(port_poller *poller) {
 /* ---- one descriptor ------------------------------------------------------------------------------ */
 
 bool port_bell_open(port_bell *bell) {
+    if (refused()) {
+        return false;
+    }
     for (int i = 0; i < BELLS; i++) {
         if (!bells[i].used) {
             bells[i].used = true;
@@ -163,10 +177,12 @@ bool port_bell_open(port_bell *bell) {
 }
 
 void port_bell_close(port_bell *bell) {
+    point(0);
     bells[bell->fd].used = false;
 }
 
 void port_bell_ring(port_bell *bell) {
+    point(0);
     bells[bell->fd].rung = true;
     changed();
 }

@@ -40,11 +40,6 @@ bool sim_leap(void) {
     return true;
 }
 
-void sim_wake_spuriously(void) {
-    sim.result.spurious++;
-    sim_make_ready(sim_any(sim.sleeping));
-}
-
 static void sleep_on(const uint32_t *word, int64_t deadline) {
     sim_thread *self = sim.current;
     self->futex = (uintptr_t)word;
@@ -66,7 +61,7 @@ void port_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline) 
     if ((uint32_t)sim_read(word, sizeof *word) != expected || deadline <= sim.result.clock) {
         return;
     }
-    if (sim_hit(sim_random(), sim.spurious_rate)) {
+    if (sim_decide_chance(SIM_EARLY, sim.early_rate)) {
         sim.result.spurious++;
         return;
     }
@@ -92,7 +87,7 @@ void port_futex_wake(const uint32_t *word, uint32_t count) {
     sim_drain(sim.current);
     uint64_t found = sleepers_on(word);
     for (; found != 0 && count > 0; count--) {
-        sim_thread *sleeper = sim_any(found);
+        sim_thread *sleeper = sim_decide_thread(SIM_WAKE, found);
         found &= ~sim_bit(sleeper);
         sim_make_ready(sleeper);
     }

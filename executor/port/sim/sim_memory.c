@@ -18,6 +18,7 @@ uint64_t sim_read(const volatile void *word, uint32_t size) {
 }
 
 static void write_word(volatile void *word, uint32_t size, uint64_t value) {
+    sim.yielded = 0; /* who spins may find what it waits for */
     switch (size) {
     case 1:
         *(volatile uint8_t *)word = (uint8_t)value;
@@ -79,6 +80,17 @@ static sim_pending *newest_in(sim_thread *thread, uintptr_t address, size_t size
     return NULL;
 }
 
+uint64_t sim_delayed_by_others(uintptr_t address, size_t size) {
+    uint64_t found = 0;
+    for (uint64_t mask = sim.buffered & ~sim_bit(sim.current); mask != 0; mask &= mask - 1) {
+        sim_thread *other = &sim.threads[__builtin_ctzll(mask)];
+        if (newest_in(other, address, size) != NULL) {
+            found |= sim_bit(other);
+        }
+    }
+    return found;
+}
+
 void sim_memory_released(const void *memory, size_t size) {
     if (!sim.active || sim.buffered == 0) {
         return;
@@ -86,11 +98,8 @@ void sim_memory_released(const void *memory, size_t size) {
     while (newest_in(sim.current, (uintptr_t)memory, size) != NULL) {
         sim_drain_one(sim.current);
     }
-    for (uint64_t mask = sim.buffered; mask != 0; mask &= mask - 1) {
-        sim_thread *other = &sim.threads[__builtin_ctzll(mask)];
-        if (other != sim.current && newest_in(other, (uintptr_t)memory, size) != NULL) {
-            sim_fail("memory given back while another thread's store to it is on its way");
-        }
+    if (sim_delayed_by_others((uintptr_t)memory, size) != 0) {
+        sim_fail("memory given back while another thread's store to it is on its way");
     }
 }
 
@@ -133,7 +142,8 @@ void sim_store(volatile void *word, uint32_t size, uint64_t value) {
 }
 
 /* A read-modify-write: nothing can come between the returned value and the caller's write. */
-static uint64_t locked_begin(volatile void *word, uint32_t size, uint64_t value) {
+static inline __attribute__((always_inline)) uint64_t locked_begin(volatile void *word,
+                                                                   uint32_t size, uint64_t value) {
     sim_point(SIM_OP_RMW, word, value);
     if (sim.active) {
         sim_drain(sim.current);

@@ -14,16 +14,12 @@ enum { PAGE_BITS = 12, LOCALS_REACH = 16 * 1024 };
 /* The note of a page: 0 none, else the top's place in it in units of 16 bytes, plus 1. */
 static uint16_t notes[SIM_ARENA_SIZE >> PAGE_BITS];
 
-static uintptr_t note_base(void) {
-    return (uintptr_t)sim_pages_stacks();
-}
-
 void sim_stacks_reset(size_t used) {
     memset(notes, 0, (used >> PAGE_BITS) * sizeof notes[0]);
 }
 
 void *sim_context_make(void *top, void (*entry)(void *arg), void *arg) {
-    size_t offset = (uintptr_t)top - note_base();
+    size_t offset = (uintptr_t)top - sim.arena;
     if (sim.active && offset < SIM_ARENA_SIZE) {
         notes[offset >> PAGE_BITS] = (uint16_t)((offset >> 4) % 256 + 1);
     }
@@ -32,8 +28,8 @@ void *sim_context_make(void *top, void (*entry)(void *arg), void *arg) {
 
 /* Whether a stack ends in (low, high]. */
 static bool top_between(uintptr_t low, uintptr_t high) {
-    size_t first = low - note_base();
-    size_t last = high - note_base();
+    size_t first = low - sim.arena;
+    size_t last = high - sim.arena;
     if (first >= SIM_ARENA_SIZE || last >= SIM_ARENA_SIZE) {
         return false;
     }

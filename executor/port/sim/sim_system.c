@@ -16,7 +16,7 @@ void port_thread_guard(void (*left)(void *arg), void *arg) {
 }
 
 uint64_t port_random_seed(void) {
-    return sim.active ? sim_random() : 1;
+    return sim.active ? sim_decide_number(SIM_SEED, UINT64_MAX) : 1;
 }
 
 void port_fork_watch(void) {

@@ -18,10 +18,6 @@ void sim_threads_reset(void) {
     sim.current = NULL;
 }
 
-char *sim_thread_stack(const sim_thread *thread) {
-    return sim_pages_stacks() + (size_t)thread->number * SIM_THREAD_STACK;
-}
-
 static void thread_end(sim_thread *self) {
     sim_point(SIM_OP_END, NULL, 0);
     sim_drain(self);
@@ -49,15 +45,14 @@ static void thread_prepare(sim_thread *thread) {
 
 sim_thread *sim_thread_create(void (*entry)(void *arg), void *arg, const char *name) {
     uint64_t unused = ~sim.used;
-    if (sim_pages_stacks() == NULL ||
-        (uint32_t)__builtin_popcountll(sim.used) >= sim.config.thread_limit) {
+    if (!sim_arena_open() || (uint32_t)__builtin_popcountll(sim.used) >= sim.config.thread_limit) {
         return NULL;
     }
     uint32_t number = (uint32_t)__builtin_ctzll(unused);
     sim_thread *thread = &sim.threads[number];
     *thread = (sim_thread){.number = number, .entry = entry, .arg = arg};
     snprintf(thread->name, sizeof thread->name, "%s", name);
-    thread->priority = UINT64_MAX / 2 + sim_random() / 4; /* above everybody who fell back */
+    thread->priority = sim_priority_new();
     sim.used |= sim_bit(thread);
     thread_prepare(thread);
     sim_make_ready(thread);
@@ -70,7 +65,7 @@ bool port_thread_start(port_thread *out, void (*entry)(void *arg), void *arg, co
         return false;
     }
     sim_drain(sim.current);
-    if (++sim.result.thread_starts == sim.config.fail_thread_start) {
+    if (sim_refuse(++sim.result.thread_starts, sim.config.fail_thread_start)) {
         return false;
     }
     sim_thread *thread = sim_thread_create(entry, arg, name != NULL ? name : "");
@@ -96,11 +91,11 @@ void port_thread_join(port_thread *thread) {
 }
 
 void port_thread_yield(void) {
-    sim_point_give_way(SIM_OP_YIELD, 1000);
+    sim_point_give_way(SIM_OP_YIELD, 1000, __builtin_return_address(0));
 }
 
 void port_cpu_relax(void) {
-    sim_point_give_way(SIM_OP_RELAX, 100);
+    sim_point_give_way(SIM_OP_RELAX, 100, __builtin_return_address(0));
 }
 
 uint32_t port_thread_hash(void) {
