@@ -5,6 +5,9 @@
  * CHECK and a fault are found by the simulator. Every third pair of seeds is without membarrier, so
  * that both fence modes are explored by each scenario.
  *
+ * A scenario must do the same under the same decisions: no clocks but the port's, nothing that depends
+ * on addresses, no memory from malloc that is shared.
+ *
  * White-box scenarios put a scheduler, or less, together by hand and run thousands of schedules a
  * second. Whole-executor scenarios create a small executor, and destroy it again. Shared state lies
  * in static memory; the runner clears nothing, so a scenario's `reset` does, outside the run. */
@@ -25,6 +28,10 @@ typedef struct scenario {
 
 /* From a constructor of the scenario's file, whose name without .c is the group's. */
 void scenarios_add(const char *group, const scenario *first, size_t count);
+/* Those that are small enough for every schedule: searched up to so many preemptions, at least 1. They also run
+ * under seeds, like others. */
+void scenarios_add_exhaustive(const char *group, const scenario *first, size_t count,
+                              uint32_t preemptions);
 
 /* ---- a small executor ------------------------------------------------------------------------ */
 
