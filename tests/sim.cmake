@@ -26,6 +26,8 @@ endif()
 
 # A seed is the same run in every process, and so are its decisions; every schedule of the small ones.
 belay_add_test(sim/check sim sim_scenarios --check 10)
+belay_add_test(sim/bypass sim ${CMAKE_CURRENT_SOURCE_DIR}/sim/bypass.sh
+               ${PROJECT_BINARY_DIR}/CMakeFiles/belay_objects.dir)
 belay_add_test(sim/exhaustive sim sim_scenarios --scheduler exhaustive)
 foreach(source IN LISTS scenario_sources)
     cmake_path(GET source STEM name)

@@ -139,8 +139,8 @@ void sim_label(const volatile void *address, const char *name);
 /* True inside a run. */
 bool sim_active(void);
 
-/* Descriptors without files: below 32. Opens the number as a new file of which nothing is ready; sets what is (PORT_FD_...).
- * Only reading takes readiness away. Closed by port_fd_close. */
+/* Descriptors without files: below 32. Opens the number as a new file of which nothing is ready; sets what is
+ * (PORT_FD_...). Only reading takes readiness away. Closed by port_fd_close. */
 void sim_fd_open(int fd);
 void sim_fd_set(int fd, uint32_t ready);
 

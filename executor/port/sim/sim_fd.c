@@ -1,6 +1,7 @@
 /* Descriptors, simulated: numbers whose readiness the scenario sets, and the poller over them.
  *
- * There are no files behind them. A scenario opens a number (each time as another file), sets what is ready, and closes it.
+ * There are no files behind them. A scenario opens a number (each time as another file), sets what is ready, and closes
+ * it.
  * Reading takes the readiness away and gives one byte; writing takes all. Everybody who waits sleeps on one word
  * that every change raises; who wakes looks for itself. */
 #include <string.h>

@@ -6,9 +6,9 @@
  * Three things keep the tree small, and lose nothing:
  *   A preemption is tried only before a step that another thread could tell from a later one: a load
  *   of a word that another thread has written, any other access to a word that another thread has
- *   used, a step at which a delayed store to such a word must land, and the heavy fence. Which words these are is learned from the runs; whenever a new one
- *   turns up the search for this number of preemptions begins anew. Before there is a second thread
- *   nothing counts.
+ *   used, a step at which a delayed store to such a word must land, and the heavy fence. Which words
+ *   these are is learned from the runs; whenever a new one turns up the search for this number of
+ *   preemptions begins anew. Before there is a second thread nothing counts.
  *   A delayed store lands as late as possible: when its own thread must wait for it, or, if that is
  *   decided, when another thread looks at the word (S. Burckhardt, R. Alur, M. Martin, "CheckFence").
  *   A thread that spins is not run again until some store has landed, because it would find what it
