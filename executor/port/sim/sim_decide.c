@@ -158,8 +158,9 @@ static const decision *take_kind(sim_kind kind) {
 /* ---- replay at a step ------------------------------------------------------------------------ */
 
 static void apply(const decision *d) {
-    sim_thread *thread = &sim.threads[d->value % SIM_THREADS_MAX];
-    uint64_t bit = sim_bit(thread);
+    uint32_t number = (uint32_t)(d->value % SIM_THREADS_MAX);
+    sim_thread *thread = &sim.threads[number];
+    uint64_t bit = UINT64_C(1) << number; /* a place that is not used yet has no number */
     if (d->kind == SIM_LEAP) {
         sim.result.drift += !sim_leap();
     } else if (d->kind == SIM_DRAIN && (sim.buffered & bit) != 0) {
