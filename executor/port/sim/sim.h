@@ -139,6 +139,10 @@ void sim_label(const volatile void *address, const char *name);
 /* True inside a run. */
 bool sim_active(void);
 
+/* The clock goes on by so much at once, as after the machine was suspended. The coarse clock follows with its next
+ * tick. */
+void sim_clock_leap(int64_t nanoseconds);
+
 /* Descriptors without files: below 32. Opens the number as a new file of which nothing is ready; sets what is
  * (PORT_FD_...). Only reading takes readiness away. Closed by port_fd_close. */
 void sim_fd_open(int fd);

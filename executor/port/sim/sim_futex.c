@@ -98,7 +98,22 @@ int64_t port_clock_now(void) {
     return sim.result.clock;
 }
 
+static int64_t coarse_of(int64_t now) {
+    return now - now % COARSE_NANOSECONDS;
+}
+
 int64_t port_clock_coarse(void) {
     sim_point(SIM_OP_CLOCK, NULL, 0);
-    return sim.result.clock - sim.result.clock % COARSE_NANOSECONDS;
+    bool behind = sim.result.clock < sim.coarse_until;
+    return behind ? sim.coarse_behind : coarse_of(sim.result.clock);
+}
+
+void sim_clock_leap(int64_t nanoseconds) {
+    sim_point(SIM_OP_CLOCK, NULL, (uint64_t)nanoseconds);
+    if (sim.result.clock >= sim.coarse_until) {
+        sim.coarse_behind = coarse_of(sim.result.clock);
+    }
+    sim.result.clock += nanoseconds;
+    sim.coarse_until = sim.result.clock + COARSE_NANOSECONDS;
+    sim_wake_due();
 }

@@ -119,7 +119,9 @@ typedef struct sim_world {
     sim_mode mode;
     uint64_t next_event;   /* no step before this one needs a look; 0: each does */
     int64_t next_deadline; /* no later than the earliest of the sleepers' */
-    uintptr_t arena;       /* its lowest address */
+    int64_t coarse_until;  /* before that, after a leap, the coarse clock shows coarse_behind */
+    int64_t coarse_behind;
+    uintptr_t arena; /* its lowest address */
     sim_thread *current;
     sim_thread *previous; /* who gave way to the current one */
     uint64_t used;

@@ -108,6 +108,7 @@ void sim_schedule_reset(void) {
     sim.next_event = 0;
     sim.next_deadline = PORT_NEVER;
     sim.result.clock = CLOCK_START;
+    sim.coarse_until = 0;
     sim.result.hash = UINT64_C(0xcbf29ce484222325);
     rates_choose();
     sim.pct = sim.mode == SIM_MODE_CHANCE &&
