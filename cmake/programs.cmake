@@ -24,6 +24,7 @@ endif()
 
 set(belay_test_environment
     "TSAN_OPTIONS=halt_on_error=1 second_deadlock_stack=1"
+    "ASAN_OPTIONS=detect_leaks=1"
     "UBSAN_OPTIONS=print_stacktrace=1")
 
 # Registers a test: belay_add_test(<name> <label> <command>...).

@@ -12,7 +12,7 @@ set(fault_wraps port_heap_allocate mmap munmap mprotect madvise pthread_create p
     epoll_create1 epoll_ctl eventfd fcntl)
 if(BELAY_SIM)
     set(fault_other_port "/port_linux.c$")
-    set(fault_repeats 50 1000)
+    set(fault_repeats 50 500)
     set(fault_wraps port_heap_allocate port_pages_map port_pages_unmap port_thread_start port_poller_open port_poller_arm
         port_bell_open)
 endif()
@@ -28,6 +28,10 @@ set_target_properties(fault_sweep PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_
 
 set(fault_scenarios tasks limits forks flow locks owners cleanup races system many)
 foreach(scenario IN LISTS fault_scenarios)
-    belay_add_test(fault/sweep/${scenario} fault
-                   fault_sweep $<$<BOOL:${BELAY_FAULT_FULL}>:--full> ${scenario})
+    if(BELAY_FAULT_FULL)
+        belay_add_test(fault/sweep/${scenario} fault fault_sweep --full ${scenario})
+        set_tests_properties(fault/sweep/${scenario} PROPERTIES TIMEOUT 900)
+    else()
+        belay_add_test(fault/sweep/${scenario} fault fault_sweep ${scenario})
+    endif()
 endforeach()

@@ -1,6 +1,6 @@
-/* Forks at any moment, while everything is in use: in the child each entry answers BELAY_ECHILD and does nothing, and after the
- * explicit new beginning everything works; the parent does not notice. What any lock or list of the parent's looked like
- * at that moment must not matter. */
+/* Forks at any moment, while everything is in use: in the child each entry answers BELAY_ECHILD and does nothing, and
+ * after the explicit new beginning everything works; the parent does not notice. What any lock or list of the parent's
+ * looked like at that moment must not matter. */
 #include "api/support.h"
 
 #include <sys/socket.h>

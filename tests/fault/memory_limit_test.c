@@ -1,6 +1,6 @@
-/* The system itself runs out of address space: an executor is created, used and destroyed in child processes that may have
- * a little more each time, until one lacks nothing. Here the refusals come wherever the kernel and the C library make them,
- * thread stacks and the heap's own growth included. */
+/* The system itself runs out of address space: an executor is created, used and destroyed in child processes that may
+ * have a little more each time, until one lacks nothing. Here the refusals come wherever the kernel and the C library
+ * make them, thread stacks and the heap's own growth included. */
 #include "api/support.h"
 
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
-/* No descriptor is left: waits and accepts say so by their status, at once and once, and work again as soon as there is one.
- * Each test is a child process with a limit of its own. */
+/* No descriptor is left: waits and accepts say so by their status, at once and once, and work again as soon as there is
+ * one. Each test is a child process with a limit of its own. */
 #define _GNU_SOURCE 1
 
 #include "api/support.h"

@@ -1,5 +1,5 @@
-/* A task that overflows its stack never does so unseen: with a guard page, of either kind, the process gets a SIGSEGV at an
- * address in the guard of that very stack; without one the canary is found damaged when the stack comes back. */
+/* A task that overflows its stack never does so unseen: with a guard page, of either kind, the process gets a SIGSEGV
+ * at an address in the guard of that very stack; without one the canary is found damaged when the stack comes back. */
 #include "api/support.h"
 
 #include "owner/scope.h"

@@ -1,5 +1,6 @@
-/* A storm of signals with a handler that lets system calls be interrupted, over every thread that takes signals: foreign
- * threads in every waiting call, and workers, whose hook has let the signal through. No wait ends early, none is lost. */
+/* A storm of signals with a handler that lets system calls be interrupted, over every thread that takes signals:
+ * foreign threads in every waiting call, and workers, whose hook has let the signal through. No wait ends early, none
+ * is lost. */
 #include "api/support.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
-/* The clock leaps by hours, as after the machine was suspended, at any moment, and the coarse clock is behind for a while:
- * nobody wakes early, nobody is forgotten, and what is late is late once. */
+/* The clock leaps by hours, as after the machine was suspended, at any moment, and the coarse clock is behind for a
+ * while: nobody wakes early, nobody is forgotten, and what is late is late once. */
 #include "scenario.h"
 
 #include <belay/observe.h>
