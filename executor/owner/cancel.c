@@ -1,21 +1,29 @@
-/* Cancelling scopes: marking the subtree, and waking who is suspended in it. docs/protocols/cancel.md has the argument.
+/* Cancelling scopes: marking the subtree, and waking who is suspended in it. docs/protocols/cancel.md has the
+ * argument.
  *
  * 1. Mark: under the scope's lock write the reason, then the bit of `cancel` (seq_cst). The first one wins.
  * 2. Its children, found under the same lock, are marked the same way and pinned onto a list of ours; and theirs. A
  *    shield keeps the mark out.
- * 3. Tell. Hard: claim the waits of the opener and of all linked members that are cancelled now; let in who waits for room. Both levels:
- *    make the calls that were put down for it. Soft: a scope that opted in is cancelled hard.
- * Who comes too late for 2 (a scope linked afterwards) or 3 (a task that parks afterwards, a call that is put down afterwards) reads
- * the mark itself: all link first and check after.
+ * 3. Tell. Hard: claim the waits of the opener and of all linked members that are cancelled now; let in who waits
+ *    for room. Both levels: make the calls that were put down for it; a scope that follows the token is marked and
+ *    put on the list. Soft: so is a scope that opted in, for a hard cancel.
+ * Who comes too late for 2 (a scope linked afterwards) or 3 (a task that parks afterwards, a call that is put down
+ * afterwards) reads the mark itself: all link first and check after.
  *
- * No recursion and no memory: a scope's `next` belongs to the one canceller that marked it. */
+ * No recursion and no memory: a scope's `next` and `walk` belong to the one canceller that marked it. So a chain of
+ * links may be as long as it likes, and go through several executors. */
 #include "owner/cell.h"
 #include "base/mutant.h"
 #include "owner/scope.h"
 
-/* Where a cancel of a scope comes from: somebody aimed at the scope; or at a token that the scope follows, which its own shield does not
- * keep out; or at something above it, and shields may keep it out; or a shield around it has just ended, and those below end with it. */
+/* Where a cancel of a scope comes from: somebody aimed at the scope; or at a token that the scope follows, which its
+ * own shield does not keep out; or at something above it, and shields may keep it out; or a shield around it has
+ * just ended, and those below end with it. */
 typedef enum from { FROM_HERE, FROM_TOKEN, FROM_ABOVE, FROM_SHIELD } from;
+
+/* How a scope came onto the list. Through: a shield has ended, and those below end with it. Held: by scope_hold, not
+ * by a pin alone. */
+enum { WALK_THROUGH = 1, WALK_HELD = 2 };
 
 /* ---- marking --------------------------------------------------------------------------------------------------- */
 
@@ -33,8 +41,43 @@ static bool mark(scope *s, cancel_level level, const belay_cancel_reason *reason
     return true;
 }
 
-/* Marks and pins the children of a marked scope, and puts them on the list. An owner that has just ended may still be among them. */
-static void mark_children(scope *s, cancel_level level, bool through, scope **todo) {
+/* Marked by us, and pinned. */
+static void put(cancel_work *work, scope *s, cancel_level level, uint8_t walk) {
+    s->walk[level] = walk;
+    s->next[level] = work->todo[level];
+    work->todo[level] = s;
+}
+
+/* Marks and pins a scope, and puts it on the list. The caller keeps it alive meanwhile. False: it was marked, or a
+ * shield holds. */
+static bool take_up(cancel_work *work, scope *s, cancel_level level,
+                    const belay_cancel_reason *reason, from origin) {
+    lock_take(&s->lock);
+    bool first = !(origin == FROM_ABOVE && shield_holds(s, level)) &&
+                 mark(s, level, reason, origin != FROM_HERE);
+    lock_release(&s->lock);
+    if (first) {
+        count_pin_open(s);
+        put(work, s, level, origin == FROM_SHIELD ? WALK_THROUGH : 0);
+    }
+    return first;
+}
+
+bool cancel_linked(cancel_work *work, scope *s, cancel_level level,
+                   const belay_cancel_reason *reason) {
+    lock_take(&s->lock);
+    bool first = mark(s, level, reason, true);
+    lock_release(&s->lock);
+    if (first) {
+        put(work, s, level, WALK_HELD);
+    }
+    return first;
+}
+
+/* Marks and pins the children of a marked scope, and puts them on the list. An owner that has just ended may still
+ * be among them. */
+static void mark_children(cancel_work *work, scope *s, cancel_level level) {
+    bool through = (s->walk[level] & WALK_THROUGH) != 0;
     lock_take(&s->lock);
     for (list *node = s->children.next; node != &s->children; node = node->next) {
         scope *child = list_entry(node, scope, sibling);
@@ -43,8 +86,7 @@ static void mark_children(scope *s, cancel_level level, bool through, scope **to
             !(through ? shield_end_below(child) : shield_holds(child, level)) &&
             mark(child, level, &s->reason[level], true)) {
             count_pin_open(child);
-            child->next[level] = *todo;
-            *todo = child;
+            put(work, child, level, through ? WALK_THROUGH : 0);
         }
         lock_release(&child->lock);
     }
@@ -80,10 +122,7 @@ static void wake_room_waiters(scope *s) {
     lock_release(&s->lock);
 }
 
-static belay_status cancel_tree(scope *s, cancel_level level, const belay_cancel_reason *reason,
-                                from origin);
-
-static void tell(scope *s, cancel_level level) {
+static void tell(cancel_work *work, scope *s, cancel_level level) {
     shield_tell(s);
     if (level == CANCEL_HARD) {
         if (!MUTANT(cancel_opener_asleep)) {
@@ -92,31 +131,43 @@ static void tell(scope *s, cancel_level level) {
         shards_cancel(s);
         wake_room_waiters(s);
     }
-    token_call(s, level);
+    token_call(s, level, work);
     if (level == CANCEL_SOFT && scope_has(s, BELAY_SCOPE_SOFT)) {
-        (void)cancel_tree(s, CANCEL_HARD, &s->reason[CANCEL_SOFT],
-                          s->inherited[CANCEL_SOFT] ? FROM_TOKEN : FROM_HERE);
+        (void)take_up(work, s, CANCEL_HARD, &s->reason[CANCEL_SOFT],
+                      s->inherited[CANCEL_SOFT] ? FROM_TOKEN : FROM_HERE);
+    }
+}
+
+/* The next one, off its list. Hard ones first: they wake. */
+static scope *take_next(cancel_work *work, cancel_level *level) {
+    *level = work->todo[CANCEL_HARD] != NULL ? CANCEL_HARD : CANCEL_SOFT;
+    scope *s = work->todo[*level];
+    if (s != NULL) {
+        work->todo[*level] = s->next[*level];
+    }
+    return s;
+}
+
+void cancel_work_off(cancel_work *work) {
+    cancel_level level;
+    for (scope *s = take_next(work, &level); s != NULL; s = take_next(work, &level)) {
+        mark_children(work, s, level);
+        tell(work, s, level);
+        if ((s->walk[level] & WALK_HELD) != 0) {
+            scope_done(s->executor, s);
+        } else {
+            count_leave(NULL, s);
+        }
     }
 }
 
 static belay_status cancel_tree(scope *s, cancel_level level, const belay_cancel_reason *reason,
                                 from origin) {
-    lock_take(&s->lock);
-    bool first = !(origin == FROM_ABOVE && shield_holds(s, level)) &&
-                 mark(s, level, reason, origin != FROM_HERE);
-    lock_release(&s->lock);
-    if (!first) {
+    cancel_work work = {.todo = {NULL}};
+    if (!take_up(&work, s, level, reason, origin)) {
         return BELAY_EALREADY;
     }
-    count_pin_open(s);
-    s->next[level] = NULL;
-    for (scope *todo = s; todo != NULL;) {
-        scope *now = todo;
-        todo = now->next[level];
-        mark_children(now, level, origin == FROM_SHIELD, &todo);
-        tell(now, level);
-        count_leave(NULL, now);
-    }
+    cancel_work_off(&work);
     return BELAY_OK;
 }
 
@@ -132,17 +183,13 @@ void scope_cancel_from_above(scope *s, cancel_level level, const belay_cancel_re
     (void)cancel_tree(s, level, reason, FROM_ABOVE);
 }
 
-void scope_cancel_linked(scope *s, cancel_level level, const belay_cancel_reason *reason) {
-    (void)cancel_tree(s, level, reason, FROM_TOKEN);
-}
-
 /* ---- inheriting ------------------------------------------------------------------------------------------------- */
 
 /* What reaches a scope from its parent and its opener: the level's bit, or 0. */
 static uint32_t inherited_from(const scope *parent, const belay_task *opener,
                                belay_cancel_reason *reason) {
-    /* seq_cst, both: after linking; pairs with mark and with task_cancel. What the task's shields keep from the task they keep from
-     * what it opens behind them: the end of the shield goes through that. */
+    /* seq_cst, both: after linking; pairs with mark and with task_cancel. What the task's shields keep from the task
+     * they keep from what it opens behind them: the end of the shield goes through that. */
     uint32_t above = parent != NULL ? load_seq_cst(&parent->cancel) : 0;
     uint32_t own = opener != NULL ? load_seq_cst(&opener->cancel) : 0;
     if ((above & SCOPE_HARD) != 0) {

@@ -12,7 +12,6 @@ cell *cell_new(belay_executor *ex, cell_kind kind, void (*function)(void), void 
     if (c != NULL) {
         c->state = CELL_FREE;
         c->kind = (uint8_t)kind;
-        c->flags = 0;
         c->function = function;
         c->arg = arg;
         c->drop = drop;
@@ -75,38 +74,46 @@ static void run(belay_executor *ex, lock *l, cell *c, cell_call *call, void *con
     cell_discard(ex, c);
 }
 
-static cell *pick(list *cells, uint16_t flags, bool backward) {
-    list *node = backward ? cells->prev : cells->next;
-    while (node != cells) {
-        cell *c = list_entry(node, cell, link);
-        if (flags == 0 || (c->flags & flags) != 0) {
-            return c;
+static cell_round **rounds_of(belay_executor *ex, uint32_t stripe) {
+    return &ex->cell_rounds[stripe % TASK_LOCKS];
+}
+
+/* Under the lock. Rounds of other threads may lie between. */
+static void round_leave(cell_round **at, const cell_round *r) {
+    while (*at != r) {
+        at = &(*at)->below;
+    }
+    *at = r->below;
+}
+
+list *cells_running_here(belay_executor *ex, uint32_t stripe, const void *of) {
+    uint32_t thread = port_thread_hash();
+    for (cell_round *r = *rounds_of(ex, stripe); r != NULL; r = r->below) {
+        if (r->of == of && r->thread == thread) {
+            return r->cells;
         }
-        node = backward ? node->prev : node->next;
     }
     return NULL;
 }
 
-static void begin(cell *c) {
-    list_remove(&c->link);
-    c->state = CELL_RUNNING;
-    c->runner = port_thread_hash();
-}
-
-void cells_run(belay_executor *ex, uint32_t stripe, list *cells, uint16_t flags, bool backward,
-               cell_call *call, void *context) {
+void cells_run(belay_executor *ex, uint32_t stripe, list *cells, const void *of, cell_call *call,
+               void *context) {
     lock *l = cell_lock(ex, stripe);
-    for (;;) {
-        lock_take(l);
-        cell *c = pick(cells, flags, backward);
-        if (c == NULL) {
-            lock_release(l);
-            return;
-        }
-        begin(c);
+    cell_round **rounds = rounds_of(ex, stripe);
+    lock_take(l);
+    cell_round here = {.of = of, .cells = cells, .thread = port_thread_hash(), .below = *rounds};
+    *rounds = &here;
+    while (!list_empty(cells)) {
+        cell *c = list_entry(cells->next, cell, link);
+        list_remove(&c->link);
+        c->state = CELL_RUNNING;
+        c->runner = here.thread;
         lock_release(l);
         run(ex, l, c, call, context);
+        lock_take(l);
     }
+    round_leave(rounds, &here);
+    lock_release(l);
 }
 
 void cells_drop(belay_executor *ex, uint32_t stripe, list *cells) {
@@ -241,32 +248,6 @@ belay_status cell_take(cell_kind kind, belay_registration r, void **arg) {
             *arg = c->arg;
         }
         cell_discard(ex, c);
-    }
-    registry_done(ex);
-    return status;
-}
-
-belay_status cell_run_now(cell_kind kind, belay_registration r, cell_call *call, void *context) {
-    if (port_forked()) {
-        return BELAY_ECHILD;
-    }
-    belay_executor *ex = registry_open(r.executor, r.generation);
-    if (ex == NULL) {
-        return BELAY_ESTALE;
-    }
-    lock *l;
-    cell *c = find(ex, kind, r.generation, r.slot, &l);
-    belay_status status = c == NULL                  ? BELAY_ESTALE
-                          : c->state == CELL_RUNNING ? BELAY_EALREADY
-                                                     : BELAY_OK;
-    if (status == BELAY_OK) {
-        begin(c);
-    }
-    if (c != NULL) {
-        lock_release(l);
-    }
-    if (status == BELAY_OK) {
-        run(ex, l, c, call, context);
     }
     registry_done(ex);
     return status;

@@ -32,7 +32,6 @@ typedef struct cell {
     uint32_t number;             /* the slot's, constant */
     uint8_t state;               /* cell_state */
     uint8_t kind;                /* cell_kind */
-    uint16_t flags;              /* the kind's own */
     uint32_t runner;             /* RUNNING: the thread that makes the call */
     void (*function)(void);      /* of the kind's type */
     void *arg;
@@ -61,10 +60,22 @@ belay_registration cell_arm(belay_executor *ex, cell *c, uint32_t stripe, list *
 
 /* Makes one call; the cell is RUNNING, no lock is held. */
 typedef void cell_call(cell *c, void *context);
-/* Makes the calls of all cells in the list that have one of the flags (0: of all), first in first out or, backward,
- * last in first out; also of those that are added meanwhile. The object stays until this returns. */
-void cells_run(belay_executor *ex, uint32_t stripe, list *cells, uint16_t flags, bool backward,
-               cell_call *call, void *context);
+/* Somebody who makes the calls of a list: on its stack, linked in the executor under the stripe's lock. It lets a
+ * call that registers another of the same object find the list which is gone through already, so that the new one
+ * follows it instead of being made inside of it: the stack stays flat, however often a call registers itself again. */
+typedef struct cell_round {
+    const void *of; /* whose calls they are; constant, all three */
+    list *cells;
+    uint32_t thread;
+    struct cell_round *below; /* another one, of any thread and object of the stripe */
+} cell_round;
+/* Makes the calls of all cells in the list, first in first out; also of those that are added meanwhile. The object
+ * stays until this returns. */
+void cells_run(belay_executor *ex, uint32_t stripe, list *cells, const void *of, cell_call *call,
+               void *context);
+/* Under the stripe's lock: the list of that object whose calls this thread is making. NULL: it is not inside such a
+ * call. */
+list *cells_running_here(belay_executor *ex, uint32_t stripe, const void *of);
 /* Takes them all out without a call. */
 void cells_drop(belay_executor *ex, uint32_t stripe, list *cells);
 
@@ -81,7 +92,5 @@ belay_status cell_take(cell_kind kind, belay_registration r, void **arg);
  * BELAY_EALREADY: it runs, or ran while we waited; BELAY_ESTALE: it was gone; BELAY_ECONTEXT: would have to wait and
  * may not. */
 belay_status cell_remove(belay_task *self, cell_kind kind, belay_registration r, bool wait);
-/* Makes the call of one cell by handle now, unless it was made or removed. Statuses as above. */
-belay_status cell_run_now(cell_kind kind, belay_registration r, cell_call *call, void *context);
 
 #endif

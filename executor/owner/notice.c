@@ -1,13 +1,14 @@
 /* Done callbacks.
  *
- * The calls put down for a task are cells (owner/cell.h) in a list whose head lies in a block that is allocated at the
- * first of them and found among the task's joiners, by its mark. The cells' stripe is the task's number, so list, ring
- * and the task's state are under one lock.
+ * The calls put down for a task are cells (owner/cell.h) in a list whose head lies in a block that is allocated at
+ * the first of them and found among the task's joiners, by its mark. The cells' stripe is the task's number, so
+ * list, ring and the task's state are under one lock.
  *
- * The worker that ends the task publishes DONE and takes the block out of the ring under that lock; then it makes the
- * calls and frees the block; then it lowers the scope's count. Who registers looks at the state under the lock: not
- * DONE, then the cell is in the list before the block is taken; DONE, then he makes the call himself. Who removes finds
- * the cell by its handle alone. */
+ * The worker that ends the task publishes DONE and takes the block out of the ring under that lock; then it makes
+ * the calls and frees the block; then it lowers the scope's count. Who registers looks at the state under the lock:
+ * not DONE, then the cell is in the list before the block is taken; DONE, then he makes the call himself; or, from
+ * inside a call of the same task on this thread, leaves it to whoever is making that, next. Who removes finds the
+ * cell by its handle alone. */
 #include <belay/done.h>
 
 #include "owner/cell.h"
@@ -62,7 +63,7 @@ bool notices_wanted(const arm *a) {
 void notices_run(belay_executor *ex, belay_task *t, arm *a) {
     notices *n = list_entry(a, notices, arm);
     news what = news_of(ex, t);
-    cells_run(ex, t->number, &n->cells, 0, false, call, &what);
+    cells_run(ex, t->number, &n->cells, t, call, &what);
     mem_release(&ex->opt.alloc, n, sizeof *n, 16);
 }
 
@@ -82,42 +83,41 @@ static belay_registration put_down(belay_executor *ex, belay_task *t, cell *c, n
     return cell_arm(ex, c, t->number, &n->cells);
 }
 
-/* The task has ended: the call is made here. */
-static void tell_now(const belay_executor *ex, const belay_task *t, belay_done_callback *callback,
-                     void *arg, belay_drop *drop) {
-    const news what = news_of(ex, t);
-    callback_enter();
-    callback(&what.outcome, what.task, arg);
-    callback_leave();
-    if (drop != NULL) {
-        call_drop(drop, arg);
+/* Under the task's lock, of one that has ended: to the call's own list, or to that of the calls we are inside of. */
+static belay_registration put_late(belay_executor *ex, belay_task *t, cell *c, list *late) {
+    t->v.end.observed = 1;
+    list *running = cells_running_here(ex, t->number, t);
+    bool inside = running != NULL && !MUTANT(done_inside_itself);
+    return cell_arm(ex, c, t->number, inside ? running : late);
+}
+
+static void on_done(belay_executor *ex, belay_task *t, cell *c, notices **fresh,
+                    belay_registration *out) {
+    list late;
+    list_init(&late);
+    lock *l = task_lock(t);
+    lock_take(l);
+    bool done = state_phase(t) == PHASE_DONE && !MUTANT(done_late_lost);
+    *out = done ? put_late(ex, t, c, &late) : put_down(ex, t, c, fresh);
+    bool now = !list_empty(&late); /* the cell is nobody's but ours: its handle is not given out */
+    lock_release(l);
+    if (now) {
+        news what = news_of(ex, t);
+        cells_run(ex, t->number, &late, t, call, &what);
+        *out = (belay_registration){0};
     }
 }
 
-static belay_status on_done(belay_executor *ex, belay_task *t, belay_done_callback *callback,
+static belay_status prepare(belay_executor *ex, belay_task *t, belay_done_callback *callback,
                             void *arg, belay_drop *drop, belay_registration *out) {
     notices *fresh = mem_allocate(&ex->opt.alloc, sizeof *fresh, 16);
     cell *c =
         fresh == NULL ? NULL : cell_new(ex, CELL_ON_DONE, (void (*)(void))callback, arg, drop);
-    if (c == NULL) {
-        mem_release(&ex->opt.alloc, fresh, sizeof *fresh, 16);
-        return BELAY_ENOMEM;
+    if (c != NULL) {
+        on_done(ex, t, c, &fresh, out);
     }
-    lock *l = task_lock(t);
-    lock_take(l);
-    bool done = state_phase(t) == PHASE_DONE && !MUTANT(done_late_lost);
-    if (done) {
-        t->v.end.observed = 1;
-    } else {
-        *out = put_down(ex, t, c, &fresh);
-    }
-    lock_release(l);
     mem_release(&ex->opt.alloc, fresh, sizeof *fresh, 16);
-    if (done) {
-        cell_discard(ex, c);
-        tell_now(ex, t, callback, arg, drop);
-    }
-    return BELAY_OK;
+    return c != NULL ? BELAY_OK : BELAY_ENOMEM;
 }
 
 belay_status belay_on_done(belay_task_handle task, belay_done_callback *callback, void *arg,
@@ -136,7 +136,7 @@ belay_status belay_on_done(belay_task_handle task, belay_done_callback *callback
     belay_status status = BELAY_ESTALE;
     belay_task *t = task_open(ex, task);
     if (t != NULL) {
-        status = on_done(ex, t, callback, arg, drop, &r);
+        status = prepare(ex, t, callback, arg, drop, &r);
         task_close(ex, t);
     }
     registry_done(ex);

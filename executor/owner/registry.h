@@ -71,6 +71,8 @@ struct belay_executor {
     thread_pool pool;
     struct scope *root;
     lock task_locks[TASK_LOCKS]; /* by the number of a task, or of a scope for its cells */
+    struct cell_round
+        *cell_rounds[TASK_LOCKS]; /* each under the lock of the same number; owner/cell.h */
     foreign_shard foreign[FOREIGN_SHARDS];
     lock forks_lock; /* guards the next three */
     fork_deque *forks_free;

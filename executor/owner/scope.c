@@ -78,6 +78,7 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     for (int i = 0; i < CANCEL_LEVELS; i++) {
         s->reason[i] = (belay_cancel_reason){0};
         s->inherited[i] = false;
+        list_init(&s->on_cancel[i]);
         list_init(&s->watchers[i]);
     }
     s->first = (belay_failure){0};
@@ -96,7 +97,6 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     s->shield_armed = false;
     s->shield_ended_from_above = false;
     s->budget = NO_BUDGET_SET;
-    list_init(&s->on_cancel);
     list_init(&s->cleanup);
     s->cleaned = false;
     s->bindings = o->bindings;

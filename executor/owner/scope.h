@@ -90,6 +90,7 @@ typedef struct scope {
     ATOMIC(shard *) shards; /* one per worker once there was contention; stays with the slot */
     list bulk;              /* in the executor's list of those to be told, under its lock */
     struct scope *next[CANCEL_LEVELS]; /* a canceller's list; its who set that bit of `cancel` */
+    uint8_t walk[CANCEL_LEVELS];       /* likewise: how it came there, see owner/cancel.c */
     belay_cancel_reason reason[CANCEL_LEVELS]; /* written before the bit, then constant */
     bool inherited[CANCEL_LEVELS];             /* the reason came from an ancestor */
     belay_failure first;    /* the first error of a member, if `failed` is not 0 */
@@ -116,8 +117,10 @@ typedef struct scope {
     int64_t budget;
     bool shielded; /* constant while open: it was opened as a shield */
     ATOMIC(uint32_t)
-    followed;       /* something was put down for its cancel; set before, by who pins the scope */
-    list on_cancel; /* cells, under their own lock: owner/cell.h */
+    followed; /* something was put down for its cancel; set before, by who pins the scope */
+    /* Cells, under their own lock: owner/cell.h. By the cancel that is enough: a soft one goes through the first alone,
+     * a hard one through both. */
+    list on_cancel[CANCEL_LEVELS];
     /* Arms, under the cells' lock: who waits for a cancel of the level or a harder one. */
     list watchers[CANCEL_LEVELS];
     list cleanup;                  /* cells: what runs at the close */

@@ -1,12 +1,15 @@
 /* Shields: scopes that for a while keep cancels from outside out of themselves, and of the task that opened them.
  *
- * A shield is ACTIVE from open until the first of: its timer, its close, the break at a hard shutdown. The step to ENDED is made under
- * the scope's lock, once; whoever makes it takes the shield off the opener's cancel word and lets in what was kept out.
+ * A shield is ACTIVE from open until the first of: its timer, its close, the break at a hard shutdown. The step to
+ * ENDED is made under the scope's lock, once; whoever makes it takes the shield off the opener's cancel word and
+ * lets in what was kept out.
  *
- * Nothing kept out is lost. A canceller looks at the shield under the scope's lock, after its mark above (or in the task's word) was
- * stored; who ends the shield looks at the parent's mark and the task's word after it has held that lock. One of them sees the other.
+ * Nothing kept out is lost. A canceller looks at the shield under the scope's lock, after its mark above (or in the
+ * task's word) was stored; who ends the shield looks at the parent's mark and the task's word after it has held that
+ * lock. One of them sees the other.
  *
- * A shield for cleanup has no end at first: the first cancel that it keeps out (a knock) arms its timer with the budget. */
+ * A shield for cleanup has no end at first: the first cancel that it keeps out (a knock) arms its timer with the
+ * budget. */
 #include <belay/shield.h>
 
 #include "owner/scope.h"

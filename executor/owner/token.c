@@ -1,17 +1,18 @@
 /* Tokens: the cancel of a scope, an owner or a source, seen from outside; calls put down for it; and links.
  *
- * A token is a scope's handle without its rights. What is put down for a cancel is a cell in the scope's list (owner/cell.h).
- * Registering: put the cell into the list (under the cells' lock), then look at the cancel word (seq_cst). Cancelling: set the word
- * (seq_cst), then go through the list (under that lock). Whoever comes second sees the other; if both do, the cell is ARMED
- * for only one of them.
+ * A token is a scope's handle without its rights. What is put down for a cancel is a cell in one of the scope's two
+ * lists (owner/cell.h): of those for which a soft cancel is enough, and of the others, which a soft cancel need not
+ * look at. Registering, under the cells' lock: read the cancel word; put the cell into the list, or, cancelled
+ * already, make the call then. Cancelling: set the word, then go through the lists, under that lock. So either the
+ * registration's section comes first, and the canceller finds the cell, or the canceller's look does, and the word
+ * was set before.
  *
- * A link from a token to a scope is a cell whose call cancels the scope by its handle, so it may come too late harmlessly. It is
- * taken back when the scope closes, so that a token does not collect the dead. */
+ * A link from a token to a scope is a cell whose call cancels the scope by its handle, so it may come too late
+ * harmlessly. The call only marks the scope and adds it to the canceller's work: no recursion. It is taken back when
+ * the scope closes, so that a token does not collect the dead. */
 #include "owner/cell.h"
 #include "base/mutant.h"
 #include "owner/scope.h"
-
-enum { ON_SOFT = 1, ON_HARD = 2 };
 
 belay_token belay_scope_token(belay_scope of) {
     return (belay_token){of.slot, of.executor, of.generation};
@@ -73,13 +74,14 @@ belay_status belay_token_reason(belay_token token, belay_cancel_reason *out) {
 typedef struct occasion {
     scope *s;
     cancel_level level;
+    cancel_work *work;
 } occasion;
 
 static void follow(const cell *c, const occasion *o) {
     belay_executor *ex;
     scope *s = scope_hold(c->target, &ex);
-    if (s != NULL) {
-        scope_cancel_linked(s, o->level, &o->s->reason[o->level]);
+    if (s != NULL &&
+        (!cancel_linked(o->work, s, o->level, &o->s->reason[o->level]) || MUTANT(link_not_held))) {
         scope_done(ex, s);
     }
 }
@@ -94,37 +96,50 @@ static void call(cell *c, void *context) {
     ((belay_cancel_callback *)c->function)(&reason, c->arg);
 }
 
-static uint16_t flags_of(belay_cancel_level level) {
-    return level == BELAY_SOFT_CANCELED ? ON_SOFT | ON_HARD : ON_HARD;
+static void make_calls(scope *s, cancel_level level, list *cells, const list *of,
+                       cancel_work *work) {
+    occasion o = {.s = s, .level = level, .work = work};
+    cells_run(s->executor, s->number, cells, of, call, &o);
 }
 
-/* The caller holds the scope. If it is cancelled so far already, the call is made now, unless the canceller makes it. */
-static belay_registration put_down(scope *s, cell *c, uint16_t flags) {
+/* It is cancelled so far already: here, though others may be in the list that the canceller has not come to yet. */
+static void call_late(scope *s, uint32_t word, list *cells, const list *of) {
+    cancel_work work = {.todo = {NULL}};
+    make_calls(s, (word & SCOPE_HARD) != 0 ? CANCEL_HARD : CANCEL_SOFT, cells, of, &work);
+    cancel_work_off(&work);
+}
+
+/* The caller holds the scope. `enough`: the level of the cancel that it is put down for. If it is cancelled so far
+ * already, the call is made now, also from inside another one: who asks for it is promised that, and who opens a
+ * scope must find it cancelled. */
+static belay_registration put_down(scope *s, cell *c, cancel_level enough) {
     belay_executor *ex = s->executor;
     lock *l = cell_lock(ex, s->number);
-    c->flags = flags;
+    list *of = &s->on_cancel[enough];
+    list late;
+    list_init(&late);
     store_relaxed(&s->followed, 1u); /* relaxed: our pin's end comes before the scope's */
     lock_take(l);
-    belay_registration r = cell_arm(ex, c, s->number, &s->on_cancel);
-    lock_release(l);
-    uint32_t word = load_seq_cst(&s->cancel); /* pairs with mark: see above */
+    uint32_t word = load_acquire(&s->cancel); /* pairs with mark: the reason is written */
     if (MUTANT(token_no_look)) {
         word = 0;
     }
-    if ((word & SCOPE_HARD) != 0 || ((word & SCOPE_SOFT) != 0 && (flags & ON_SOFT) != 0)) {
-        occasion o = {s, (word & SCOPE_HARD) != 0 ? CANCEL_HARD : CANCEL_SOFT};
-        (void)cell_run_now(CELL_ON_CANCEL, r, call, &o);
+    bool reached = (word & SCOPE_HARD) != 0 || (enough == CANCEL_SOFT && word != 0);
+    belay_registration r = cell_arm(ex, c, s->number, reached ? &late : of);
+    lock_release(l);
+    if (reached) {
+        call_late(s, word, &late, of);
     }
     return r;
 }
 
-static belay_status on_cancel(scope *s, uint16_t flags, void (*function)(void), void *arg,
+static belay_status on_cancel(scope *s, cancel_level enough, void (*function)(void), void *arg,
                               belay_drop *drop, belay_registration *out) {
     cell *c = cell_new(s->executor, CELL_ON_CANCEL, function, arg, drop);
     if (c == NULL) {
         return BELAY_ENOMEM;
     }
-    belay_registration r = put_down(s, c, flags);
+    belay_registration r = put_down(s, c, enough);
     if (out != NULL) {
         *out = r;
     }
@@ -148,7 +163,8 @@ belay_status belay_on_cancel(belay_token token, belay_cancel_level level,
     if (s == NULL) {
         return BELAY_ESTALE;
     }
-    belay_status status = on_cancel(s, flags_of(level), (void (*)(void))callback, arg, drop, out);
+    cancel_level enough = level == BELAY_SOFT_CANCELED ? CANCEL_SOFT : CANCEL_HARD;
+    belay_status status = on_cancel(s, enough, (void (*)(void))callback, arg, drop, out);
     scope_done(ex, s);
     return status;
 }
@@ -219,7 +235,7 @@ token_follow token_link(scope *s, belay_token token, cell *c) {
     for (int i = 0; i < CANCEL_LEVELS; i++) {
         cell *below = c->below; /* the cell may have run, and be another's, when put_down returns */
         c->target = scope_handle(s->executor, s);
-        f.at[i] = put_down(from, c, i == CANCEL_HARD ? ON_HARD : ON_SOFT);
+        f.at[i] = put_down(from, c, (cancel_level)i);
         c = below;
     }
     scope_done(ex, from);
@@ -236,8 +252,8 @@ void token_unlink(token_follow link) {
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------- */
 
-/* Watchers' arms are under the cells' lock too. A watcher does not hold the scope, which shall be able to end: it is woken then. The
- * slot stays, its number and so its lock are constant, and at the end of a life the lists are empty. */
+/* Watchers' arms are under the cells' lock too. A watcher does not hold the scope, which shall be able to end: it is
+ * woken then. The slot stays, its number and so its lock are constant, and at the end of a life the lists are empty. */
 
 static void wake_all(list *watchers, bool canceled) {
     while (!list_empty(watchers)) {
@@ -264,10 +280,10 @@ static bool reached(const scope *s, cancel_level level) {
     return (word & SCOPE_HARD) != 0 || (level == CANCEL_SOFT && word != 0);
 }
 
-void token_call(scope *s, cancel_level level) {
-    occasion o = {s, level};
-    cells_run(s->executor, s->number, &s->on_cancel, level == CANCEL_HARD ? ON_HARD : ON_SOFT,
-              false, call, &o);
+void token_call(scope *s, cancel_level level, cancel_work *work) {
+    for (cancel_level i = CANCEL_SOFT; i <= level; i++) {
+        make_calls(s, level, &s->on_cancel[i], &s->on_cancel[i], work);
+    }
     wake_watchers(s, level, true);
 }
 
@@ -275,7 +291,9 @@ void token_end(scope *s) {
     if (load_relaxed(&s->followed) == 0) { /* relaxed: nobody can pin it any more */
         return;
     }
-    cells_drop(s->executor, s->number, &s->on_cancel);
+    for (int i = 0; i < CANCEL_LEVELS; i++) {
+        cells_drop(s->executor, s->number, &s->on_cancel[i]);
+    }
     wake_watchers(s, CANCEL_HARD, false);
 }
 
@@ -361,43 +379,4 @@ belay_status belay_token_wait_until(belay_task *self, belay_token token, belay_c
     status = wait_token(self, ex, token, wanted, deadline);
     registry_done(ex);
     return status;
-}
-
-/* ---- a descriptor ------------------------------------------------------------------------------------------------------------- */
-
-static void raise_fd(const belay_cancel_reason *reason, void *arg) {
-    (void)reason;
-    port_notify_raise((int)(intptr_t)arg);
-}
-
-belay_status belay_token_fd(belay_token token, belay_cancel_level level, int *out,
-                            belay_registration *registration) {
-    if (out == NULL || registration == NULL) {
-        return BELAY_EINVAL;
-    }
-    *out = -1;
-    int fd = port_forked() ? -1 : port_notify_open();
-    if (fd < 0) {
-        return port_forked() ? BELAY_ECHILD : BELAY_ENOMEM;
-    }
-    belay_status status =
-        belay_on_cancel(token, level, raise_fd, (void *)(intptr_t)fd, NULL, registration);
-    if (status != BELAY_OK) {
-        port_notify_close(fd);
-        return status;
-    }
-    *out = fd;
-    return BELAY_OK;
-}
-
-belay_status belay_token_fd_close(belay_registration registration, int fd) {
-    belay_status status = belay_on_cancel_forget(registration);
-    while (status == BELAY_EALREADY) { /* the canceller writes to it now: a few instructions */
-        port_thread_yield();
-        status = belay_on_cancel_forget(registration);
-    }
-    if (status != BELAY_ECHILD) {
-        port_notify_close(fd);
-    }
-    return status == BELAY_ECHILD ? status : BELAY_OK;
 }

@@ -130,9 +130,10 @@ BELAY_API belay_status belay_source_cancel_from(belay_source source, belay_cance
  * function that does not wait. */
 typedef void belay_cancel_callback(const belay_cancel_reason *reason, void *arg);
 
-/* Registers a callback for the moment a token is cancelled at least to this level. If it is already, the callback runs
- * before this returns. `drop`, if not NULL, is called with arg exactly once, when the registration has ended: after
- * the callback, after a removal, or when the token's object is gone. Does not wait. Any thread, any context.
+/* Registers a callback for the moment a token is cancelled at least to this level. If it is already, the callback
+ * runs before this returns, also inside another callback: one that registers itself again at this level would do so
+ * without end. `drop`, if not NULL, is called with arg exactly once, when the registration has ended: after the
+ * callback, after a removal, or when the token's object is gone. Does not wait. Any thread, any context.
  *   BELAY_OK        *out (may be NULL) names the registration, or is stale already
  *   BELAY_ESTALE    the token's object is gone; neither callback nor drop was or will be called
  *   BELAY_EINVAL, BELAY_ENOMEM, BELAY_ECHILD: the same */

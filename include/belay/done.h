@@ -14,9 +14,11 @@ typedef void belay_done_callback(const belay_outcome *outcome, belay_task_handle
 
 /* Puts a call down for the task's end: after its outcome was published, and before its scope's close can return. The
  * worker that ends the task calls, under no lock, in the order of registration. Of a task that has ended already the
- * call is made at once, by the caller of belay_on_done. Holds no reference to the task. An error that a callback was
- * told of is observed. `drop`, if not NULL, is called with arg exactly once, when the registration has ended: after the
- * call, or when it was taken back. Does not wait. Any thread, any context.
+ * call is made at once, by the caller of belay_on_done. From inside such a call, or its `drop`, of the same task it
+ * is made when that one has returned, by the same thread, before that goes on; so a callback may register itself
+ * again as often as it likes, and until it is called it may be taken back. Holds no reference to the task. An error
+ * that a callback was told of is observed. `drop`, if not NULL, is called with arg exactly once, when the
+ * registration has ended: after the call, or when it was taken back. Does not wait. Any thread, any context.
  *   BELAY_OK      *out (may be NULL) names the registration, or is all zero if the call was made
  *   BELAY_EINVAL  callback NULL
  *   BELAY_ENOMEM  no memory: nothing is called, arg stays the caller's

@@ -249,6 +249,98 @@ static void test_an_error_that_a_callback_heard_of_is_observed(void **state) {
     assert_int_equal(tally_read(&unobserved), 1);
 }
 
+/* ---- registering again from inside -------------------------------------------------------------------------------- */
+
+enum { AGAIN = 100000 };
+
+typedef struct again {
+    notice n;
+    uint64_t depth, deepest; /* of calls in each other; one thread at a time */
+    belay_registration last; /* of the one put down at last */
+} again;
+
+/* Until it has been called so often. */
+static void hear_again(const belay_outcome *outcome, belay_task_handle task, void *arg) {
+    again *a = arg;
+    a->depth++;
+    a->deepest = a->depth > a->deepest ? a->depth : a->deepest;
+    hear(outcome, task, &a->n);
+    if (tally_read(&a->n.called) < AGAIN) {
+        EXPECT_STATUS(belay_on_done(task, hear_again, a, drop_notice, &a->last), BELAY_OK);
+        EXPECT(a->last.generation != 0); /* not called yet */
+    }
+    a->depth--;
+}
+
+static void check_again(const again *a) {
+    assert_int_equal(tally_read(&a->n.called), AGAIN);
+    assert_int_equal(tally_read(&a->n.dropped), AGAIN);
+    assert_int_equal(a->deepest, 1);
+}
+
+static void
+test_one_that_registers_itself_again_is_called_again_and_not_inside_itself(void **state) {
+    again late = {.n = {.ex = executor_of(state)}}, early = late;
+    belay_task_handle gate = gate_make(late.n.ex);
+    belay_task_handle task = spawn_outside(late.n.ex, wait_and_fail, &gate);
+    assert_int_equal(belay_on_done(task, hear_again, &early, drop_notice, NULL), BELAY_OK);
+    gate_open(gate);
+    tally_await(&early.n.dropped, AGAIN); /* all by the worker that has ended it */
+    check_again(&early);
+    assert_int_equal(belay_join(NULL, task, NULL), BELAY_OK);
+    assert_int_equal(belay_on_done(task, hear_again, &late, drop_notice, NULL), BELAY_OK);
+    check_again(&late); /* all before it has returned */
+    assert_int_equal(belay_task_release(task), BELAY_OK);
+}
+
+/* From inside it is only put down, so it may be taken back. */
+static void put_down_and_take_back(const belay_outcome *outcome, belay_task_handle task,
+                                   void *arg) {
+    notice *n = arg;
+    belay_registration r[2];
+    (void)outcome;
+    for (int i = 0; i < 2; i++) {
+        EXPECT_STATUS(belay_on_done(task, hear, n, drop_notice, &r[i]), BELAY_OK);
+        EXPECT(r[i].generation != 0);
+    }
+    EXPECT(tally_read(&n->called) == 0);
+    EXPECT_STATUS(belay_on_done_remove(belay_self(), r[0]), BELAY_OK);
+    EXPECT(tally_read(&n->dropped) == 1);
+}
+
+static void test_one_put_down_by_a_late_one_can_be_taken_back(void **state) {
+    notice n = {.ex = executor_of(state)};
+    belay_task_handle task = spawn_outside(n.ex, body_nothing, NULL);
+    assert_int_equal(belay_join(NULL, task, NULL), BELAY_OK);
+    assert_int_equal(belay_on_done(task, put_down_and_take_back, &n, NULL, NULL), BELAY_OK);
+    assert_int_equal(tally_read(&n.called), 1);
+    assert_int_equal(tally_read(&n.dropped), 2);
+    assert_int_equal(belay_task_release(task), BELAY_OK);
+}
+
+/* Of another task that has ended, it is made at once also there. */
+static void hear_other(const belay_outcome *outcome, belay_task_handle task, void *arg) {
+    notice *n = arg;
+    uint64_t before = tally_read(&n->called);
+    (void)outcome;
+    (void)task;
+    EXPECT_STATUS(belay_on_done(n->task, hear, n, NULL, NULL), BELAY_OK);
+    EXPECT(tally_read(&n->called) == before + 1);
+}
+
+static void test_one_of_another_ended_task_is_made_at_once_inside_a_callback(void **state) {
+    notice n = {.ex = executor_of(state)};
+    belay_task_handle task = spawn_outside(n.ex, body_nothing, NULL);
+    belay_task_handle other = spawn_outside(n.ex, body_nothing, NULL);
+    assert_int_equal(belay_join(NULL, task, NULL), BELAY_OK);
+    assert_int_equal(belay_join(NULL, other, NULL), BELAY_OK);
+    n.task = other;
+    assert_int_equal(belay_on_done(task, hear_other, &n, NULL, NULL), BELAY_OK);
+    assert_int_equal(tally_read(&n.called), 1);
+    assert_int_equal(belay_task_release(task), BELAY_OK);
+    assert_int_equal(belay_task_release(other), BELAY_OK);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH(test_a_callback_hears_how_the_task_ended),
@@ -261,6 +353,9 @@ int main(void) {
         BOTH(test_the_result_is_for_joiners),
         BOTH(test_a_skipped_task_calls_too),
         BOTH_BARE(test_an_error_that_a_callback_heard_of_is_observed),
+        BOTH(test_one_that_registers_itself_again_is_called_again_and_not_inside_itself),
+        BOTH(test_one_put_down_by_a_late_one_can_be_taken_back),
+        BOTH(test_one_of_another_ended_task_is_made_at_once_inside_a_callback),
     };
     watchdog_start();
     return cmocka_run_group_tests_name("api/on_done", tests, NULL, NULL);

@@ -66,10 +66,14 @@
       "a call put down for a cancel is not followed by a look at the word", "callbacks/late_registration", 100) \
     X(token_link_left, "token", "owner/close.c", \
       "a scope that closes leaves its link at the token", "callbacks/links_taken_back", 100) \
+    X(link_not_held, "token", "owner/token.c", \
+      "what follows a token is not held until it was told", "callbacks/chain_against_release", 100) \
     X(removal_no_wait, "callbacks", "owner/cell.c", \
       "removal does not wait for a callback that runs", "callbacks/removal_by_thread", 100) \
     X(done_late_lost, "done callbacks", "owner/notice.c", \
       "a call put down for a task that is done is not made", "done/at_the_end", 100) \
+    X(done_inside_itself, "done callbacks", "owner/notice.c", \
+      "a call put down inside another of the same task is made inside it", "done/again_and_again", 100) \
     X(join_wakes_one, "join", "owner/join.c", \
       "a task that ends wakes one joiner", "join_finish/two_joiners", 100) \
     X(join_result_twice, "join", "owner/join.c", \

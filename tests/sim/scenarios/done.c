@@ -61,7 +61,51 @@ static void at_the_end(void) {
     world_close(ex);
 }
 
-static const scenario list_of_scenarios[] = {{"at_the_end", reset, at_the_end, 2}};
+/* Calls that register themselves again, early or late, from two threads: each so often, never inside itself, and all
+ * before the registration (a late one) or the close (an early one) has returned. */
+enum { AGAIN = 3 };
+
+typedef struct again {
+    uint32_t left, depth; /* one thread's at a time */
+} again;
+
+static void hear_again(const belay_outcome *outcome, belay_task_handle task, void *arg) {
+    again *a = arg;
+    hear(outcome, task, NULL);
+    sim_check(a->depth++ == 0, "called inside itself");
+    if (--a->left != 0) {
+        sim_check(belay_on_done(task, hear_again, a, drop, NULL) == BELAY_OK, "not registered");
+    }
+    a->depth--;
+}
+
+static again agains[2];
+
+static void register_again(void *arg) {
+    again *a = arg;
+    a->left = AGAIN;
+    a->depth = 0;
+    sim_check(belay_on_done(target, hear_again, a, drop, NULL) == BELAY_OK, "not registered");
+}
+
+static void again_and_again(void) {
+    belay_executor *ex = world_open();
+    sim_check(belay_scope_open_root(ex, NULL, &where) == BELAY_OK, "not opened");
+    sim_check(world_spawn(NULL, where, work, NULL, &target) == BELAY_OK, "refused");
+    port_thread thread = world_thread(register_again, &agains[0], "registrar");
+    register_again(&agains[1]);
+    sim_check(belay_scope_close(NULL, where) == BELAY_OK, "not closed");
+    port_thread_join(&thread);
+    sim_check(tally_read(&called) == 2 * AGAIN, "a call was lost or made twice");
+    sim_check(tally_read(&dropped) == 2 * AGAIN, "not dropped once each");
+    sim_check(belay_task_release(target) == BELAY_OK, "not released");
+    world_close(ex);
+}
+
+static const scenario list_of_scenarios[] = {
+    {"at_the_end", reset, at_the_end, 2},
+    {"again_and_again", reset, again_and_again, 2},
+};
 
 __attribute__((constructor)) static void add(void) {
     scenarios_add("done", list_of_scenarios, sizeof list_of_scenarios / sizeof *list_of_scenarios);
