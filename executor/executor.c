@@ -386,12 +386,14 @@ size_t belay_executor_trim(belay_executor *ex) {
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
+/* Never 0, which is "none" in options: not even on a clock that is set to begin there (a time namespace). */
 belay_time belay_now(void) {
-    return port_clock_now();
+    int64_t now = port_clock_now();
+    return likely(now > 0) ? now : 1;
 }
 
 belay_time belay_after(int64_t nanoseconds) {
-    int64_t now = port_clock_now();
+    belay_time now = belay_now();
     if (nanoseconds <= 0) {
         return now;
     }

@@ -93,7 +93,7 @@ static void mark_children(cancel_work *work, scope *s, cancel_level level) {
     lock_release(&s->lock);
 }
 
-/* ---- telling ------------------------------------------------------------------------------------------------------ */
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
 
 /* The opener's own wait, if it is in one, and not behind a shield. */
 static void wake_opener(scope *s) {
@@ -183,7 +183,7 @@ void scope_cancel_from_above(scope *s, cancel_level level, const belay_cancel_re
     (void)cancel_tree(s, level, reason, FROM_ABOVE);
 }
 
-/* ---- inheriting ------------------------------------------------------------------------------------------------- */
+/* ---- inheriting -------------------------------------------------------------------------------------------------- */
 
 /* What reaches a scope from its parent and its opener: the level's bit, or 0. */
 static uint32_t inherited_from(const scope *parent, const belay_task *opener,

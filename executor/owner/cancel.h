@@ -7,7 +7,7 @@
 
 #include "owner/scope.h"
 
-/* ---- owner/cancel.c: scopes --------------------------------------------------------------------------------------------- */
+/* ---- owner/cancel.c: scopes -------------------------------------------------------------------------------------- */
 
 /* Cancels the subtree. The caller keeps the scope alive. BELAY_OK or BELAY_EALREADY. */
 belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason);
@@ -32,7 +32,7 @@ static inline bool scope_canceled(const scope *s) {
     return (load_relaxed(&s->cancel) & SCOPE_HARD) != 0; /* relaxed: a poll, or under the lock */
 }
 
-/* ---- owner/cancel_task.c: one task ---------------------------------------------------------------------------------------- */
+/* ---- owner/cancel_task.c: one task ------------------------------------------------------------------------------- */
 
 /* The task's cancel word: what polls read, whether it was cancelled at all, how many shields keep that from it, and
  * the number of the reason's slot. WORD_CANCELED is set if and only if WORD_RAW is and there is no shield. */
@@ -69,7 +69,7 @@ static inline bool task_canceled(const belay_task *t) {
     uint32_t words = load_relaxed(&t->cancel) | load_relaxed(&load_relaxed(&t->inner)->cancel);
     return (words & WORD_CANCELED) != 0;
 }
-/* ---- owner/cancel_view.c: how tasks see it ------------------------------------------------------------------------------- */
+/* ---- owner/cancel_view.c: how tasks see it ----------------------------------------------------------------------- */
 
 /* The task (inside s and above) was told: marks all cancelled scopes it is in. */
 void cancel_noticed(const belay_task *t);
@@ -78,7 +78,7 @@ void cancel_refused(belay_task *t);
 /* Frees the reason of a task that was cancelled itself. */
 void cancel_forget(belay_executor *ex, worker *w, belay_task *t);
 
-/* ---- owner/token.c ---------------------------------------------------------------------------------------------------- */
+/* ---- owner/token.c ----------------------------------------------------------------------------------------------- */
 
 /* Makes the calls that were put down for a cancel of this level; what follows the token is added to the work. */
 void token_call(scope *s, cancel_level level, cancel_work *work);
@@ -101,7 +101,7 @@ belay_status token_watch(belay_executor *ex, belay_token token, cancel_level lev
 /* After BELAY_EAGAIN of token_watch. */
 void token_unwatch(belay_executor *ex, belay_token token, arm *a);
 
-/* ---- owner/shield.c ----------------------------------------------------------------------------------------------------- */
+/* ---- owner/shield.c ---------------------------------------------------------------------------------------------- */
 
 /* Of a scope that nobody knows yet, before it is linked. False: too many. */
 bool shield_begin(scope *s, scope *parent, belay_task *opener, belay_time until, bool on_knock);
@@ -110,7 +110,7 @@ bool shield_begin(scope *s, scope *parent, belay_task *opener, belay_time until,
 bool shield_holds(scope *s, cancel_level level);
 /* A shield for cleanup whose opener may have been cancelled before: then its budget runs from the beginning. */
 void shield_knock_early(scope *s);
-/* Arms the timer of a shield whose end is known. */
+/* Arms the timer of a shield whose end is known; or ends it, if that has passed. By its opener, who is in it. */
 void shield_arm(scope *s);
 /* Under the scope's lock, at its close. */
 void shield_disarm(scope *s);

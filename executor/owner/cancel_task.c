@@ -1,8 +1,8 @@
 /* Cancelling one task: its cancel word, the reason behind it, and what the task has opened and forked.
  *
- * The word (WORD_... in owner/scope.h) is changed by compare-and-swap only: by the first canceller, which sets
- * WORD_RAW and the reason's number, and by the task's shields, which come and go. Whoever brings about that it is
- * cancelled and not shielded sets WORD_CANCELED in the same step, and then tells the task. */
+ * The word (WORD_... in owner/scope.h) is changed by compare-and-swap only: by the first canceller, which sets WORD_RAW and the
+ * reason's number, and by the task's shields, which come and go. Whoever brings about that it is cancelled and not shielded sets
+ * WORD_CANCELED in the same step, and then tells the task. */
 #include "owner/forks.h"
 #include "base/mutant.h"
 #include "owner/scope.h"
@@ -69,8 +69,7 @@ static bool set_word(belay_task *t, uint32_t number, uint32_t *after) {
             return false;
         }
         *after = settled(word | WORD_RAW | number << WORD_REASON);
-        /* seq_cst: before the reads in task_wake_canceled (pairs with park_task and scope open); release of the
-         * reason */
+        /* seq_cst: before the reads in task_wake_canceled (pairs with park_task and scope open); release of the reason */
     } while (!cas_seq_cst(&t->cancel, &word, *after));
     return true;
 }

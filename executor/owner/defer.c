@@ -1,13 +1,11 @@
 /* Cleanup: what a task or a scope has deferred, and resources.
  *
- * A deferred call is a cell: in the list of a scope, under the cells' lock, or in a chain of the running task, which
- * only it touches (on its fiber, for a task's record has no room). Calls are made last in, first out, by the closer
- * after the last task has ended, or by the task after its body. They may wait: they run in a scope of their own
- * whose shield has no end until a cancel knocks at it, and from then on lasts for the budget. Without memory for
- * that scope they run unshielded.
+ * A deferred call is a cell: in the list of a scope, under the cells' lock, or in a chain of the running task, which only
+ * it touches (on its fiber, for a task's record has no room). Calls are made last in, first out, by the closer after the last task has
+ * ended, or by the task after its body. They may wait: they run in a scope of their own whose shield has no end until a cancel
+ * knocks at it, and from then on lasts for the budget. Without memory for that scope they run unshielded.
  *
- * A resource is a cell without a call, whose drop hook is the release: it runs when the cell is removed, whoever
- * does that, so once. */
+ * A resource is a cell without a call, whose drop hook is the release: it runs when the cell is removed, whoever does that, so once. */
 #include <belay/cleanup.h>
 
 #include "owner/cell.h"

@@ -1,24 +1,23 @@
 /* Fork-join, the owner's side. docs/protocols/fork-join.md has the whole argument.
  *
- * A deque belongs to a fiber. Slots [tail, split) are public, [split, head) private. One word, `ends`, holds tail
- * and split; every change of either is a compare-and-swap of the word, so the owner's reclaiming and thieves' taking
- * never meet unseen. The owner alone writes `head`.
+ * A deque belongs to a fiber. Slots [tail, split) are public, [split, head) private. One word, `ends`, holds tail and
+ * split; every change of either is a compare-and-swap of the word, so the owner's reclaiming and thieves' taking never
+ * meet unseen. The owner alone writes `head`.
  *
  *   fork  (fast)  head < limit: fill slot[head]; head + 1 (release)
  *   sync  (fast)  head - 1; light fence; head >= split: the slot is ours, run it
  *   fork  (slow)  limit is 0: thieves asked. Publish half of the private part, wake somebody, limit := capacity
  *   sync  (slow)  the slot is public: swap split down to reclaim it, or, if it was stolen, wait for its thief
  *   thief         tail < split: swap tail up, the slot is its; else limit := 0 to ask
- * thief, later  the owner is busy for long: swap in split' and FORCING; heavy fence; read head; swap split'' =
- * min(split',
- * head) and no FORCING. No thief takes while FORCING is set. The owner, meeting FORCING in a slow sync,
+ *   thief, later  the owner is busy for long: swap in split' and FORCING; heavy fence; read head; swap split'' = min(split',
+ *                 head) and no FORCING. No thief takes while FORCING is set. The owner, meeting FORCING in a slow sync,
  *                 clears it itself with what it knows to be true, so it never waits for the thief.
  *
- * The fence pair: the owner stores head, then reads split; the forcing thief stores split', then reads head. If the
- * thief reads head above i, any later sync of slot i sees split' and goes the slow way.
+ * The fence pair: the owner stores head, then reads split; the forcing thief stores split', then reads head. If the thief
+ * reads head above i, any later sync of slot i sees split' and goes the slow way.
  *
- * Beyond the capacity forks run at the fork, with their results in blocks on the heap; meanwhile split = head, so
- * that every sync is slow. Without memory even for that they are lost: counted, reported by status. */
+ * Beyond the capacity forks run at the fork, with their results in blocks on the heap; meanwhile split = head, so that
+ * every sync is slow. Without memory even for that they are lost: counted, reported by status. */
 #include "owner/forks.h"
 #include "base/mutant.h"
 

@@ -8,8 +8,8 @@
 #include "owner/registry.h"
 #include "task/fork.h"
 
-/* The high half of `ends`: tail in 21 bits, and the mark of a thief that publishes on the owner's behalf, with its
- * number: a thief whose mark was cleared must not take another's for its own. */
+/* The high half of `ends`: tail in 21 bits, and the mark of a thief that publishes on the owner's behalf, with its number:
+ * a thief whose mark was cleared must not take another's for its own. */
 #define FORK_FORCING (UINT32_C(1) << 31)
 #define FORK_TAIL ((UINT32_C(1) << 21) - 1)
 _Static_assert(SCHED_MAX_WORKERS <= 1 << 8, "a worker's number fits between tail and mark");
@@ -60,8 +60,8 @@ void fork_run_stolen(belay_task *r);
 void fork_give_back(worker *w, belay_task *r);
 /* Makes everything public. Owner only. */
 void forks_publish_all(fork_deque *d);
-/* Publishing for a busy owner, in two halves: sets the thief's mark and reads how far the owner is; takes the mark
- * off with that many public, unless the owner has come. In between the owner may go on. */
+/* Publishing for a busy owner, in two halves: sets the thief's mark and reads how far the owner is; takes the mark off with
+ * that many public, unless the owner has come. In between the owner may go on. */
 typedef struct fork_force {
     uint64_t mark; /* `ends` with the mark */
     uint32_t tail;

@@ -1,8 +1,8 @@
 /* A task's life on a worker: start, end, and giving way.
  *
- * The order at the end is a promise: body, (defers,) argument destructor, outcome published, joiners woken, scope
- * count, reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope nor,
- * without a reference, the record may be touched. */
+ * The order at the end is a promise: body, (defers,) argument destructor, outcome published, joiners woken, scope count,
+ * reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope nor, without a
+ * reference, the record may be touched. */
 #include <stdio.h>
 
 #include "owner/forks.h"
@@ -86,8 +86,8 @@ static void count_outcome(belay_executor *ex, worker *w, uint8_t kind) {
     count_here(ex, w, by_kind[kind]);
 }
 
-/* Publishes the ending to those with a handle. True: it has gone to one who waits for the task to be ready, and is
- * his alone. *notices: the done callbacks, or NULL. */
+/* Publishes the ending to those with a handle. True: it has gone to one who waits for the task to be ready, and is his alone.
+ * *notices: the done callbacks, or NULL. */
 static bool publish(belay_task *t, arm **notices) {
     lock *l = task_lock(t);
     lock_take(l);

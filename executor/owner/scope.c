@@ -28,11 +28,15 @@ static runnable *fire_deadline(timer *t, due *d) {
     return NULL;
 }
 
-static void after_deadline(late_timer *t) {
-    scope *s = list_entry(t, scope, deadline);
+belay_status deadline_pass(scope *s) {
     belay_cancel_reason reason = {
         .code = BELAY_ETIMEDOUT, .text = "deadline", .origin = scope_handle(s->executor, s)};
-    (void)scope_cancel_tree(s, &reason);
+    return scope_cancel_tree(s, &reason);
+}
+
+static void after_deadline(late_timer *t) {
+    scope *s = list_entry(t, scope, deadline);
+    (void)deadline_pass(s);
     count_leave(NULL, s);
 }
 
@@ -42,6 +46,10 @@ void deadline_arm(scope *s, belay_time at) {
     if (s->armed) {
         timer_arm(wheel_here(&s->executor->sched), &s->deadline.timer, at);
     }
+}
+
+bool deadline_is_past(belay_time at) {
+    return at != BELAY_NEVER && at <= port_clock_now();
 }
 
 void deadline_disarm(scope *s) {
@@ -189,7 +197,8 @@ static void enter_inner(belay_task *self, scope *s) {
     lock_release(&h->lock);
 }
 
-/* What follows the birth: timers, shield, token; and what was cancelled meanwhile. */
+/* What follows the birth: timers, shield, token; and what was cancelled meanwhile. A time that has passed takes
+ * effect here: who looks after the open finds it so, and does not depend on when a worker goes through its timers. */
 static void settle(scope *s, const belay_scope_options *o, belay_task *opener, cell *link) {
     if (!MUTANT(cancel_no_inherit)) {
         cancel_inherit(s, opener, false);
@@ -197,7 +206,10 @@ static void settle(scope *s, const belay_scope_options *o, belay_task *opener, c
     if (link != NULL) {
         s->follows = token_link(s, o->token, link);
     }
-    if (o->deadline != 0) {
+    if (o->deadline != 0 && deadline_is_past(o->deadline)) {
+        s->deadline_at = o->deadline;
+        (void)deadline_pass(s);
+    } else if (o->deadline != 0) {
         deadline_arm(s, o->deadline);
     }
     if (o->shield_until != 0) {

@@ -118,8 +118,7 @@ typedef struct scope {
     bool shielded; /* constant while open: it was opened as a shield */
     ATOMIC(uint32_t)
     followed; /* something was put down for its cancel; set before, by who pins the scope */
-    /* Cells, under their own lock: owner/cell.h. By the cancel that is enough: a soft one goes through the first alone,
-     * a hard one through both. */
+    /* Cells, under their own lock (owner/cell.h): of whom a soft cancel calls, and of whom a hard one calls besides. */
     list on_cancel[CANCEL_LEVELS];
     /* Arms, under the cells' lock: who waits for a cancel of the level or a harder one. */
     list watchers[CANCEL_LEVELS];
@@ -338,9 +337,6 @@ void results_drop(scope *s);
 
 /* ---- owner/scope_calls.c: scopes by handle ----------------------------------------------------------------------- */
 
-/* Pins the scope. NULL: stale, nothing to be done. Else scope_done. */
-scope *scope_hold(belay_scope h, belay_executor **ex);
-void scope_done(belay_executor *ex, scope *s);
 /* Programs do not know hidden scopes: what one belongs to. */
 static inline const scope *scope_public(const scope *s) {
     return unlikely(scope_has(s, SCOPE_SERVICES)) ? load_relaxed(&s->parent)
@@ -348,6 +344,9 @@ static inline const scope *scope_public(const scope *s) {
 }
 void deadline_arm(scope *s, belay_time at);
 void deadline_disarm(scope *s);
+bool deadline_is_past(belay_time at);
+/* Cancels the scope, under no lock; the caller keeps it alive. BELAY_OK or BELAY_EALREADY. */
+belay_status deadline_pass(scope *s);
 
 /* Gives way to other tasks, as yield does, whatever is cancelled. Only the running task. */
 void task_give_way(belay_task *t);

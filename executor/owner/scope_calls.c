@@ -67,6 +67,21 @@ belay_status belay_scope_soft_cancel_from(belay_scope h, belay_status code, cons
     return status;
 }
 
+/* Under the scope's lock. *now: it has passed, and the caller goes on with deadline_pass. */
+static belay_status change_deadline(scope *s, belay_time deadline, bool *now) {
+    if (scope_canceled(s) || (s->armed && !timer_disarm(&s->deadline.timer))) {
+        return BELAY_EALREADY; /* cancelled, or its timer fires now */
+    }
+    *now = !s->ended && deadline_is_past(deadline);
+    if (*now || s->ended) {
+        s->armed = false;
+        s->deadline_at = deadline;
+    } else {
+        deadline_arm(s, deadline);
+    }
+    return BELAY_OK;
+}
+
 belay_status belay_scope_set_deadline(belay_scope h, belay_time deadline) {
     if (port_forked()) {
         return BELAY_ECHILD;
@@ -77,13 +92,12 @@ belay_status belay_scope_set_deadline(belay_scope h, belay_time deadline) {
         return BELAY_ESTALE;
     }
     lock_take(&s->lock);
-    belay_status status = scope_canceled(s) ? BELAY_EALREADY : BELAY_OK;
-    if (status == BELAY_OK && s->armed && !timer_disarm(&s->deadline.timer)) {
-        status = BELAY_EALREADY; /* it fires now */
-    } else if (status == BELAY_OK && !s->ended) {
-        deadline_arm(s, deadline);
-    }
+    bool now = false;
+    belay_status status = change_deadline(s, deadline, &now);
     lock_release(&s->lock);
+    if (now) {
+        status = deadline_pass(s);
+    }
     scope_done(ex, s);
     return status;
 }

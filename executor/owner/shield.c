@@ -1,8 +1,8 @@
 /* Shields: scopes that for a while keep cancels from outside out of themselves, and of the task that opened them.
  *
- * A shield is ACTIVE from open until the first of: its timer, its close, the break at a hard shutdown. The step to
- * ENDED is made under the scope's lock, once; whoever makes it takes the shield off the opener's cancel word and
- * lets in what was kept out.
+ * A shield is ACTIVE from open until the first of: its timer (at open, if its time has passed), its close, the break at
+ * a hard shutdown. The step to ENDED is made under the scope's lock, once; whoever makes it takes the shield off the
+ * opener's cancel word and lets in what was kept out.
  *
  * Nothing kept out is lost. A canceller looks at the shield under the scope's lock, after its mark above (or in the
  * task's word) was stored; who ends the shield looks at the parent's mark and the task's word after it has held that
@@ -120,10 +120,15 @@ static void arm_end(scope *s) {
 
 void shield_arm(scope *s) {
     lock_take(&s->lock);
-    if (s->shield == SHIELD_ACTIVE && !s->shield_armed && s->shield_until != BELAY_NEVER) {
+    bool wanted = s->shield == SHIELD_ACTIVE && !s->shield_armed && s->shield_until != BELAY_NEVER;
+    bool past = wanted && deadline_is_past(s->shield_until) && end(s);
+    if (wanted && !past) {
         arm_end(s);
     }
     lock_release(&s->lock);
+    if (past) {
+        let_in(s);
+    }
 }
 
 static void knock(scope *s) {

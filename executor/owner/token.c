@@ -22,7 +22,7 @@ static belay_scope scope_of(belay_token t) {
     return (belay_scope){t.slot, t.executor, t.generation};
 }
 
-/* ---- looking --------------------------------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------------------------------------- */
 
 static belay_cancel_level level_of(uint32_t word) {
     return (word & SCOPE_HARD) != 0   ? BELAY_HARD_CANCELED
@@ -69,7 +69,7 @@ belay_status belay_token_reason(belay_token token, belay_cancel_reason *out) {
     return word != 0 ? BELAY_OK : BELAY_ENOENT;
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 typedef struct occasion {
     scope *s;
@@ -177,7 +177,7 @@ belay_status belay_on_cancel_forget(belay_registration registration) {
     return cell_remove(NULL, CELL_ON_CANCEL, registration, false);
 }
 
-/* ---- links ------------------------------------------------------------------------------------------------------------------ */
+/* ---- links ------------------------------------------------------------------------------------------------------- */
 
 /* Two cells, chained by `below`: one for each level. */
 static cell *link_cells(belay_executor *ex) {
@@ -250,7 +250,7 @@ void token_unlink(token_follow link) {
     }
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 /* Watchers' arms are under the cells' lock too. A watcher does not hold the scope, which shall be able to end: it is
  * woken then. The slot stays, its number and so its lock are constant, and at the end of a life the lists are empty. */

@@ -37,15 +37,17 @@ enum {
 
 /* Options of a scope; all zero is the default. Read during the call only, except the name and the bindings. */
 typedef struct belay_scope_options {
-    const char *name;    /* for reports; kept by pointer */
-    belay_time deadline; /* 0: none. When it passes the scope is cancelled with BELAY_ETIMEDOUT */
+    const char *name; /* for reports; kept by pointer */
+    /* 0: none (not "at once", as in calls: <belay/time.h>). When it passes the scope is cancelled with
+     * BELAY_ETIMEDOUT; before open has returned, if it has passed already. */
+    belay_time deadline;
     belay_failure_policy policy;
     /* 0: none. Tasks that may be alive in the scope at once: a spawn beyond it waits for its turn, first come first
      * served (belay_try_spawn: BELAY_EAGAIN). A member that spawns into its own full scope waits while it holds a place
      * itself; if all do, nobody goes on: such members should try. */
     uint32_t cap;
     uint32_t flags; /* BELAY_SCOPE_... */
-    /* 0: none. Until then cancels from outside do not reach in: <belay/shield.h>. */
+    /* 0: no shield. Until then cancels from outside do not reach in: <belay/shield.h>. */
     belay_time shield_until;
     /* 0: as the scope around; nanoseconds; or BELAY_NO_BUDGET. See <belay/cleanup.h>. */
     int64_t cleanup_budget;
@@ -159,8 +161,9 @@ BELAY_API belay_status belay_scope_next_until(belay_task *self, belay_scope scop
 BELAY_API belay_status belay_scope_try_next(belay_scope scope, belay_outcome *outcome,
                                             belay_task_handle *task);
 
-/* Changes the scope's deadline; BELAY_NEVER removes it. BELAY_OK, BELAY_EALREADY (it is cancelled),
- * BELAY_ESTALE, BELAY_ECHILD. Does not wait. Any thread, any context. */
+/* Changes the scope's deadline; BELAY_NEVER removes it. One that has passed, 0 included (which in the options is
+ * "none"), cancels the scope before this returns. BELAY_OK, BELAY_EALREADY (it is cancelled), BELAY_ESTALE,
+ * BELAY_ECHILD. Does not wait. Any thread, any context. */
 BELAY_API belay_status belay_scope_set_deadline(belay_scope scope, belay_time deadline);
 
 /* Changes how many tasks may be alive in a scope that was opened with a cap. Raised: waiting spawners are let in.

@@ -16,6 +16,7 @@ extern "C" {
 
 /* Opens a scope that is shielded until this time at the latest: belay_scope_open with options->shield_until = until.
  * Does not wait. From tasks only. Close it with belay_scope_close.
+ *   BELAY_OK      also if `until` has passed, or a shield around ends before: then it keeps nothing out from the start
  *   BELAY_EINVAL  until is BELAY_NEVER or not positive: a shield must have an end
  *   BELAY_ENOMEM  as belay_scope_open, or more than 63 shields of one task in each other
  *   others        as belay_scope_open */

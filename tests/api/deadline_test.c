@@ -169,6 +169,85 @@ test_a_deadline_reaches_those_who_follow_the_token_as_a_cancel_from_outside(void
     assert_int_equal(belay_scope_close(NULL, leader), BELAY_OK); /* nobody in it noticed */
 }
 
+/* ---- one that has passed already ------------------------------------------------------------------------------ */
+
+/* What such a scope is for whoever looks first, without a turn for any timer in between. */
+static void check_over(belay_task *self, belay_scope scope) {
+    tally ran = {0};
+    belay_task_handle task;
+    belay_outcome outcome;
+    EXPECT(belay_canceled(self));
+    EXPECT_STATUS(belay_spawn(self, scope, body_tally, &ran, NULL, &task), BELAY_OK);
+    EXPECT_STATUS(belay_yield(self), BELAY_ECANCELED);
+    EXPECT_STATUS(belay_scope_set_deadline(scope, BELAY_NEVER), BELAY_EALREADY);
+    EXPECT_STATUS(belay_scope_close(self, scope), BELAY_ETIMEDOUT);
+    EXPECT_STATUS(belay_join(self, task, &outcome), BELAY_OK);
+    EXPECT(outcome.kind == BELAY_OUTCOME_SKIPPED && tally_read(&ran) == 0);
+    EXPECT_STATUS(belay_task_release(task), BELAY_OK);
+    EXPECT_STATUS(belay_yield(self), BELAY_OK);
+}
+
+static belay_status past_at_open(belay_task *self, void *arg) {
+    (void)arg;
+    const belay_time times[] = {1, belay_now(), belay_after(0), belay_after(-5)};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        check_over(self, open_until(self, times[i]));
+    }
+    return BELAY_OK;
+}
+
+static void test_a_deadline_in_the_past_cancels_before_open_has_returned(void **state) {
+    run(executor_of(state), past_at_open, NULL);
+}
+
+static belay_status set_to_the_past(belay_task *self, void *arg) {
+    (void)arg;
+    const belay_time times[] = {0, 1, -1, belay_now()};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        for (int armed = 0; armed < 2; armed++) {
+            belay_scope scope = open_until(self, armed ? belay_after(LONG) : 0);
+            EXPECT(!belay_canceled(self));
+            EXPECT_STATUS(belay_scope_set_deadline(scope, times[i]), BELAY_OK);
+            check_over(self, scope);
+        }
+    }
+    return BELAY_OK;
+}
+
+static void test_a_deadline_set_to_the_past_cancels_before_the_call_has_returned(void **state) {
+    run(executor_of(state), set_to_the_past, NULL);
+}
+
+static void test_a_scope_of_a_thread_and_an_owner_are_over_at_once_too(void **state) {
+    belay_executor *ex = executor_of(state);
+    belay_owner_options options = {.scope = {.deadline = 1}};
+    belay_scope scope = scope_make(ex, &options.scope);
+    tally ran = {0};
+    belay_owner owner;
+    belay_cancel_reason reason;
+    assert_int_equal(level_of(belay_scope_token(scope)), BELAY_HARD_CANCELED);
+    assert_int_equal(join_outside(spawn_into(scope, body_tally, &ran)).kind, BELAY_OUTCOME_SKIPPED);
+    assert_int_equal(belay_scope_close(NULL, scope), BELAY_ETIMEDOUT);
+    assert_int_equal(belay_owner_create(ex, &options, &owner), BELAY_OK);
+    assert_int_equal(belay_token_reason(belay_scope_token(belay_owner_scope(owner)), &reason),
+                     BELAY_OK);
+    assert_int_equal(reason.code, BELAY_ETIMEDOUT);
+    assert_int_equal(belay_owner_release(owner), BELAY_OK);
+}
+
+static belay_status no_deadline(belay_task *self, void *arg) {
+    (void)arg;
+    belay_scope scope = open_until(self, 0);
+    EXPECT_STATUS(nap(self, BELAY_MILLISECOND), BELAY_OK);
+    EXPECT_STATUS(belay_scope_close(self, scope), BELAY_OK);
+    EXPECT(belay_now() > 0 && belay_after(0) > 0 && belay_after(-1) > 0);
+    return BELAY_OK;
+}
+
+static void test_zero_in_the_options_is_no_deadline_and_no_time_is_zero(void **state) {
+    run(executor_of(state), no_deadline, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH(test_an_earlier_deadline_around_wins_and_only_its_scope_says_timedout),
@@ -180,6 +259,10 @@ int main(void) {
         BOTH(test_two_deadlines_of_one_moment_are_not_confused),
         BOTH(test_no_deadline_outlives_its_scope),
         BOTH(test_a_deadline_reaches_those_who_follow_the_token_as_a_cancel_from_outside),
+        BOTH(test_a_deadline_in_the_past_cancels_before_open_has_returned),
+        BOTH(test_a_deadline_set_to_the_past_cancels_before_the_call_has_returned),
+        BOTH(test_a_scope_of_a_thread_and_an_owner_are_over_at_once_too),
+        BOTH(test_zero_in_the_options_is_no_deadline_and_no_time_is_zero),
     };
     watchdog_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,7 @@ static void test_a_chain_goes_to_and_fro_between_two_executors(void **state) {
     assert_true(executor_end(ex[1]));
 }
 
-/* ---- scopes on the way ---------------------------------------------------------------------------------------------- */
+/* ---- scopes on the way ------------------------------------------------------------------------------------------- */
 
 typedef struct stage {
     belay_scope scope;

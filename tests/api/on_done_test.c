@@ -249,7 +249,7 @@ static void test_an_error_that_a_callback_heard_of_is_observed(void **state) {
     assert_int_equal(tally_read(&unobserved), 1);
 }
 
-/* ---- registering again from inside -------------------------------------------------------------------------------- */
+/* ---- registering again from inside ------------------------------------------------------------------------------- */
 
 enum { AGAIN = 100000 };
 

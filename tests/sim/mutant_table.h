@@ -67,7 +67,7 @@
     X(token_link_left, "token", "owner/close.c", \
       "a scope that closes leaves its link at the token", "callbacks/links_taken_back", 100) \
     X(link_not_held, "token", "owner/token.c", \
-      "what follows a token is not held until it was told", "callbacks/chain_against_release", 100) \
+      "what follows a token is not held until it was told", "links/chain_against_release", 100) \
     X(removal_no_wait, "callbacks", "owner/cell.c", \
       "removal does not wait for a callback that runs", "callbacks/removal_by_thread", 100) \
     X(done_late_lost, "done callbacks", "owner/notice.c", \
