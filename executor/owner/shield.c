@@ -65,7 +65,7 @@ void shield_tell(scope *s) {
     s->shield_ended_from_above = false;
     lock_release(&s->lock);
     belay_task *opener = load_relaxed(&s->opener); /* relaxed: constant while open */
-    if (ended && task_unmask(opener)) {
+    if (ended && !MUTANT(shield_inner_masked) && task_unmask(opener)) {
         tell_opener(s, opener);
     }
 }

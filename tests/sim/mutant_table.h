@@ -42,6 +42,8 @@
       "a cancel ends a draining wait", "join_finish/drained", 100) \
     X(wait_timer_left, "wait", "task/wait.c", \
       "a wait that was claimed leaves its timer armed", "deadline/sleeper_canceled", 200) \
+    X(foreign_done_unlocked, "wait", "owner/foreign.c", \
+      "a foreign operation is done before its lock is taken", "owners/complete_against_abort", 2000) \
     X(wait_abort_ignored, "wait", "owner/foreign.c", \
       "a foreign wait is left although the program says that it goes on", "owners/complete_against_abort", 10000) \
     X(cancel_no_inherit, "cancel", "owner/scope.c", \
@@ -60,6 +62,8 @@
       "the end of a shield does not make the kept-out cancel effective", "shields/task_against_end", 100) \
     X(shield_no_inherit, "shield", "owner/shield.c", \
       "the end of a shield does not look at what its parent was told", "shields/scope_member", 100) \
+    X(shield_inner_masked, "shield", "owner/shield.c", \
+      "a shield that ends with the one around stays in its task's word", "shields/after_both", 200) \
     X(budget_no_early_knock, "budget", "owner/shield.c", \
       "cleanup of a task that was cancelled before has no end", "shields/task_budget", 200) \
     X(token_no_look, "token", "owner/token.c", \

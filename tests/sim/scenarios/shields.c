@@ -130,6 +130,42 @@ static void scope_nested(void) {
     one_task(shield_in_shield, cancel_place);
 }
 
+/* The scope around two shields is cancelled, not the task: the outer one's end ends the inner one, too, or its own
+ * time does. Afterwards nothing is left of either: a cancel of the task is effective at once. */
+static belay_status after_both_ended(belay_task *self, void *arg) {
+    (void)arg;
+    belay_scope around, outer, inner;
+    sim_check(belay_scope_open(self, NULL, &around) == BELAY_OK, "no scope");
+    place = around;
+    tally_add(&ready, 1);
+    sim_check(belay_shield_open(self, belay_after(15000), &outer) == BELAY_OK, "no shield");
+    sim_check(belay_shield_open(self, belay_after(60000), &inner) == BELAY_OK, "no shield");
+    (void)belay_sleep_until(self, belay_after(10000 * (int64_t)sim_choose(4)));
+    (void)belay_scope_close(self, inner);
+    (void)belay_scope_close(self, outer);
+    (void)belay_scope_close(self, around);
+    sim_check(!belay_canceled(self), "the task was not cancelled");
+    sim_check(belay_task_cancel(belay_task_self_handle(self), 1, "afterwards") == BELAY_OK,
+              "not cancelled");
+    sim_check(belay_yield(self) == BELAY_ECANCELED, "a shield that has ended keeps a cancel out");
+    return BELAY_ECANCELED;
+}
+
+static void cancel_when_ready(void *arg) {
+    (void)arg;
+    tally_wait(&ready, 1);
+    belay_status status = belay_scope_cancel(place, BELAY_ECANCELED, "scenario");
+    sim_check(status == BELAY_OK || status == BELAY_ESTALE, "the scope was not cancelled");
+}
+
+static void after_both(void) {
+    belay_executor *ex = world_open();
+    port_thread thread = world_thread(cancel_when_ready, NULL, "canceller");
+    world_run(ex, after_both_ended, NULL);
+    port_thread_join(&thread);
+    world_close(ex);
+}
+
 /* ---- the budget of cleanup ------------------------------------------------------------------- */
 
 static ATOMIC(int64_t) body_over; /* the cleanup comes after this time */
@@ -188,6 +224,7 @@ static const scenario list_of_scenarios[] = {
     {"scope_member", reset, scope_member, 2},
     {"task_nested", reset, task_nested, 2},
     {"scope_nested", reset, scope_nested, 2},
+    {"after_both", reset, after_both, 2},
     {"task_budget", reset, task_budget, 2},
     {"scope_budget", reset, scope_budget, 2},
 };
