@@ -278,8 +278,7 @@ static void check_again(const again *a) {
     assert_int_equal(a->deepest, 1);
 }
 
-static void
-test_one_that_registers_itself_again_is_called_again_and_not_inside_itself(void **state) {
+static void test_one_that_registers_again_is_not_called_inside_itself(void **state) {
     again late = {.n = {.ex = executor_of(state)}}, early = late;
     belay_task_handle gate = gate_make(late.n.ex);
     belay_task_handle task = spawn_outside(late.n.ex, wait_and_fail, &gate);
@@ -353,7 +352,7 @@ int main(void) {
         BOTH(test_the_result_is_for_joiners),
         BOTH(test_a_skipped_task_calls_too),
         BOTH_BARE(test_an_error_that_a_callback_heard_of_is_observed),
-        BOTH(test_one_that_registers_itself_again_is_called_again_and_not_inside_itself),
+        BOTH(test_one_that_registers_again_is_not_called_inside_itself),
         BOTH(test_one_put_down_by_a_late_one_can_be_taken_back),
         BOTH(test_one_of_another_ended_task_is_made_at_once_inside_a_callback),
     };
