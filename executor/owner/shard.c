@@ -105,7 +105,7 @@ shard *shard_lock_of(belay_task *t) {
     }
     shard *h = shard_number(s, number);
     lock_take(&h->lock);
-    if (linked_in(t, s, number)) {
+    if (linked_in(t, s, number) || MUTANT(shard_no_second_look)) {
         return h;
     }
     lock_release(&h->lock);

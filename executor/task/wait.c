@@ -128,6 +128,9 @@ static runnable *fire_timeout(timer *t, due *d) {
 }
 
 bool wait_take_back(belay_task *t, uint32_t parked, wait_word result) {
+    if (MUTANT(wait_no_number)) {
+        parked = (load_relaxed(&t->wait) & ~(WAIT_NUMBER - 1u)) | (parked & (WAIT_NUMBER - 1u));
+    }
     uint32_t word = (parked & ~(uint32_t)WAIT_BASE) | (uint32_t)result;
     /* seq_cst: as in wait_claim; the number in the word makes sure that it is this wait */
     return cas_seq_cst(&t->wait, &parked, word);

@@ -40,6 +40,8 @@
       "parks without a look at the cancel words", "spawn_cancel/task_sleeping", 5000) \
     X(wait_drain_canceled, "wait", "task/wait.c", \
       "a cancel ends a draining wait", "join_finish/drained", 100) \
+    X(wait_no_number, "wait", "task/wait.c", \
+      "a late look after parking ends whatever wait it finds", "late/wait_by_number", 5000) \
     X(wait_timer_left, "wait", "task/wait.c", \
       "a wait that was claimed leaves its timer armed", "deadline/sleeper_canceled", 200) \
     X(foreign_done_unlocked, "wait", "owner/foreign.c", \
@@ -54,6 +56,8 @@
       "the opener of a cancelled scope is not woken", "spawn_cancel/opener_sleeping", 100) \
     X(cancel_task_alone, "cancel", "owner/cancel_task.c", \
       "cancelling a task leaves out the scopes that it has opened", "spawn_cancel/task_with_scope", 100) \
+    X(shard_no_second_look, "shards", "owner/shard.c", \
+      "whether a task is linked is not looked at again under the lock", "late/right_shard", 100) \
     X(shard_own_forgotten, "shards", "owner/shard.c", \
       "the first shard is left out once there is one per worker", "bulk/bulk_sleepers", 10000) \
     X(shard_not_unlinked, "shards", "owner/run.c", \

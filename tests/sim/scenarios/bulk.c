@@ -114,11 +114,26 @@ static void from_inside(void) {
     world_close(ex);
 }
 
+/* The slot has another life while somebody may still be telling of the last one: nobody is moved there to where the next cancel
+ * does not look. */
+static void next_life(void) {
+    belay_executor *ex = open_small();
+    for (int life = 0; life < 2; life++) {
+        sim_check(belay_scope_open_root(ex, NULL, &place) == BELAY_OK, "no scope");
+        for (int i = 0; i < 3; i++) {
+            sim_check(world_spawn(NULL, place, sleep_on, NULL, NULL) == BELAY_OK, "refused");
+        }
+        belay_sleep_until(NULL, belay_after(20000));
+        sim_check(belay_scope_cancel(place, BELAY_ECANCELED, NULL) == BELAY_OK, "not cancelled");
+        (void)belay_scope_close(NULL, place);
+    }
+    world_close(ex);
+}
+
 static const scenario list_of_scenarios[] = {
-    {"bulk_sleepers", reset, sleepers, 2},
-    {"bulk_wakers", reset, wakers, 2},
-    {"bulk_scopes", reset, scopes, 2},
-    {"bulk_from_inside", reset, from_inside, 2},
+    {"bulk_sleepers", reset, sleepers, 2},   {"bulk_wakers", reset, wakers, 2},
+    {"bulk_scopes", reset, scopes, 2},       {"bulk_from_inside", reset, from_inside, 2},
+    {"bulk_next_life", reset, next_life, 2},
 };
 
 __attribute__((constructor)) static void add(void) {
