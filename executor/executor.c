@@ -1,137 +1,15 @@
-/* Puts the floors together: create, run, shutdown, destroy.
+/* Puts the floors together: create, run, shutdown, destroy. The threads that run tasks are in threads.c.
  *
  * Creating goes floor by floor; a failure takes down what stands, in the reverse order, with the same function that
  * destroys a whole executor. Destroy first shuts down (shutdown.c), then makes the executor refuse guests, then stops
  * the workers, then frees. */
-#include <stdio.h>
 #include <string.h>
 
 #include "flow/condition.h"
 #include "owner/cell.h"
 #include "owner/forks.h"
 #include "owner/scope.h"
-
-/* ---- the driver: timers and descriptors as the scheduler sees them ----------------------------------------------- */
-
-static bool poll_timers(worker *w) {
-    if (wheel_next(w->wheel) == PORT_NEVER) {
-        return false;
-    }
-    int64_t now = port_clock_now();
-    if (wheel_next(w->wheel) > now) {
-        return false;
-    }
-    uint32_t fired = wheel_poll(w->wheel, now);
-    count_own(&w->count, COUNT_TIMERS, fired);
-    return fired != 0;
-}
-
-static bool driver_poll(worker *w) {
-    bool fired = poll_timers(w);
-    fd_table *fds = &executor_of_sched(w->sched)->fds;
-    return (unlikely(fd_wanted(fds)) && fd_poll(fds)) || fired;
-}
-
-static bool driver_sleep(worker *w, uint32_t seen, int64_t deadline) {
-    fd_table *fds = &executor_of_sched(w->sched)->fds;
-    return unlikely(fd_wanted(fds)) && fd_sleep(fds, w, seen, deadline);
-}
-
-static void driver_arrived(worker *w) {
-    fd_arrived(&executor_of_sched(w->sched)->fds);
-}
-
-static void driver_ring(sched *s) {
-    port_poller_wake(&executor_of_sched(s)->fds.poller);
-}
-
-static int64_t driver_deadline(worker *w) {
-    return wheel_next(w->wheel);
-}
-
-static void driver_busy(sched *s, bool wanted) {
-    monitor *m = &executor_of_sched(s)->monitor;
-    if (wanted && load_relaxed(&m->wanted) == 0) { /* relaxed: only ever set */
-        store_relaxed(&m->wanted, 1u);
-    }
-    monitor_busy(m);
-}
-
-static const driver the_driver = {.poll = driver_poll,
-                                  .deadline = driver_deadline,
-                                  .busy = driver_busy,
-                                  .sleep = driver_sleep,
-                                  .arrived = driver_arrived,
-                                  .ring = driver_ring};
-
-int64_t upcall_tend(sched *s, int64_t now) {
-    return stack_pool_age(executor_of_sched(s)->fibers.stacks, now);
-}
-
-bool upcall_untended(const sched *s) {
-    return stack_pool_ages(executor_of_sched((sched *)s)->fibers.stacks);
-}
-
-void upcall_stalled(worker *w, int64_t held) {
-    belay_task *t = load_relaxed(
-        &w->task); /* relaxed, all: the record is type-stable, its strings are constants */
-    if (t == NULL) {
-        return;
-    }
-    const char *name = load_relaxed(&t->name);
-    const char *site = load_relaxed(&t->site);
-    options_log(&executor_of_sched(w->sched)->opt, BELAY_LOG_WARNING,
-                "belay: task %s (%s) has held worker %u for %lld ms without a yield point",
-                name != NULL ? name : "-", site != NULL ? site : "-", (unsigned)w->index,
-                (long long)(held / 1000000));
-}
-
-/* ---- worker threads ---------------------------------------------------------------------------------------------- */
-
-/* A body has called pthread_exit: its worker, and whatever else is on it, would be lost. */
-static void worker_left(void *arg) {
-    worker *w = arg;
-    task_left(load_relaxed(&w->task),
-              "has ended its worker thread (pthread_exit)"); /* relaxed: own word */
-}
-
-/* An exception is about to leave the running task's body. The exception's runtime ends the process next, and says what
- * was thrown. */
-static void body_threw(void) {
-    const worker *w = worker_current();
-    const belay_task *t = w != NULL ? load_relaxed(&w->task) : NULL; /* relaxed, all: own words */
-    const char *name = t != NULL ? load_relaxed(&t->name) : NULL;
-    const char *site = t != NULL ? load_relaxed(&t->site) : NULL;
-    char line[256];
-    snprintf(line, sizeof line, "belay: task %s (%s) has let an exception out of its body",
-             name != NULL ? name : "-", site != NULL ? site : "-");
-    port_log_stderr(line);
-}
-
-static void worker_main(void *arg) {
-    worker *w = arg;
-    const options *o = &executor_of_sched(w->sched)->opt;
-    port_current_set(w);
-    port_thread_guard(worker_left, w);
-    if (o->thread_start != NULL) {
-        o->thread_start(w->index, o->thread_arg);
-    }
-    fiber_run_worker(w);
-    if (o->thread_stop != NULL) {
-        o->thread_stop(w->index, o->thread_arg);
-    }
-    port_thread_guard(NULL, NULL);
-    port_current_set(NULL);
-}
-
-static belay_status start_worker(belay_executor *ex, worker *w) {
-    if (!fiber_reserve(w)) {
-        return BELAY_ENOMEM;
-    }
-    char name[48];
-    snprintf(name, sizeof name, "%s-%u", ex->opt.name, (unsigned)w->index);
-    return port_thread_start(&w->thread, worker_main, w, name) ? BELAY_OK : BELAY_EAGAIN;
-}
+#include "threads.h"
 
 /* ---- building and taking down ------------------------------------------------------------------------------------ */
 
@@ -154,10 +32,15 @@ static bool make_wheels(belay_executor *ex) {
     return true;
 }
 
+static uint32_t spares_of(const options *o) {
+    uint32_t room = SCHED_MAX_WORKERS - o->workers;
+    return o->spare_workers < room ? o->spare_workers : room;
+}
+
 /* Free slots that lie in the caches of others than the one who asks come on top of the limit, so that as many as were
  * promised can always be had. */
 static uint32_t with_caches(const options *o, uint32_t limit) {
-    return limit + (o->workers + FOREIGN_SHARDS) * 2 * SLAB_BATCH;
+    return limit + (o->workers + spares_of(o) + FOREIGN_SHARDS) * 2 * SLAB_BATCH;
 }
 
 static bool make_slabs(belay_executor *ex) {
@@ -193,22 +76,9 @@ static void free_leftovers(belay_executor *ex) {
     }
 }
 
-static void stop_workers(belay_executor *ex, uint32_t started) {
-    if (ex->sched.workers == NULL) {
-        return;
-    }
-    sched_stop(&ex->sched);
-    for (uint32_t i = 0; i < started; i++) {
-        port_thread_join(&ex->sched.workers[i].thread);
-    }
-    for (uint32_t i = started; i < ex->sched.count; i++) {
-        fiber_drop_spares(&ex->sched.workers[i]);
-    }
-}
-
 /* Frees whatever of it exists. */
 static void take_down(belay_executor *ex, uint32_t started) {
-    stop_workers(ex, started);
+    threads_stop(ex, started);
     if (ex->monitor.sched != NULL) {
         monitor_fini(&ex->monitor);
     }
@@ -236,7 +106,8 @@ static bool make_floors(belay_executor *ex) {
     fd_init(&ex->fds, &ex->sched, &o->alloc);
     pool_init(&ex->pool, o->blocking_threads, &o->alloc, o->name);
     if (!forks_init(ex) || !make_slabs(ex) ||
-        !sched_init(&ex->sched, o->workers, symmetric, o->spin, &the_driver, &o->alloc) ||
+        !sched_init(&ex->sched, o->workers, spares_of(o), symmetric, o->spin, &executor_driver,
+                    &o->alloc) ||
         !make_wheels(ex) ||
         !monitor_init(&ex->monitor, &ex->sched, &ex->fds, o->stall, &o->alloc)) {
         return false;
@@ -267,11 +138,7 @@ static belay_status build(belay_executor *ex, uint32_t *started) {
         return BELAY_ENOMEM;
     }
     store_seq_cst(&ex->phase, EXECUTOR_RUNNING); /* seq_cst: pairs with guest_enter */
-    belay_status status = BELAY_OK;
-    while (status == BELAY_OK && *started < ex->sched.count) {
-        status = start_worker(ex, &ex->sched.workers[*started]);
-        *started += status == BELAY_OK;
-    }
+    belay_status status = threads_start(ex, started);
     if (status == BELAY_OK && load_relaxed(&ex->monitor.wanted) != 0) { /* relaxed: a hint */
         monitor_busy(&ex->monitor); /* now: a worker that never parks never asks for it */
     }
@@ -284,7 +151,7 @@ belay_status belay_executor_create(const belay_config *config, belay_executor **
     }
     *out = NULL;
     port_fork_watch();
-    port_fiber_on_throw(body_threw);
+    threads_watch();
     if (port_forked()) {
         return BELAY_ECHILD;
     }

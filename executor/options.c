@@ -131,7 +131,11 @@ static void field_write(belay_config *config, const option *row, int64_t value) 
 
 /* ---- deciding -------------------------------------------------------------------------------- */
 
-static int64_t default_value(const option *row) {
+/* What it depends on was decided before. */
+static int64_t default_value(const belay_config *config, const option *row) {
+    if (row->initial == OPTION_PER_WORKER) {
+        return config->workers < row->high ? config->workers : row->high;
+    }
     if (row->initial != OPTION_PER_PROCESSOR) {
         return row->initial;
     }
@@ -150,7 +154,7 @@ static decision decide_unset(belay_config *config, const option *row) {
         field_write(config, row, value);
         return (decision){.from = ORIGIN_ENVIRONMENT};
     }
-    field_write(config, row, default_value(row));
+    field_write(config, row, default_value(config, row));
     return (decision){.from = ORIGIN_DEFAULT, .rejected = text};
 }
 
@@ -322,6 +326,7 @@ static void take_values(const belay_config *config, options *out) {
     out->idle_report = config->idle_report;
     out->fork_depth = (uint32_t)config->fork_depth;
     out->blocking_threads = (uint32_t)config->blocking_threads;
+    out->spare_workers = (uint32_t)config->spare_workers;
 }
 
 belay_status options_resolve(const belay_config *config, options *out) {

@@ -22,6 +22,7 @@ typedef struct options {
     int64_t idle_report; /* 0: off */
     uint32_t fork_depth;
     uint32_t blocking_threads;
+    uint32_t spare_workers;
     char name[32];
     allocator alloc;
     belay_log_hook *log; /* never NULL */

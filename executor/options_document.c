@@ -71,7 +71,9 @@ __attribute__((format(printf, 2, 3))) static void print(const printer *to, const
 static void print_row(const printer *to, const option *row) {
     char initial[OPTION_VALUE_SIZE] = "one per processor";
     char syntax[OPTION_SYNTAX_SIZE];
-    if (row->initial != OPTION_PER_PROCESSOR) {
+    if (row->initial == OPTION_PER_WORKER) {
+        snprintf(initial, sizeof initial, "one per worker");
+    } else if (row->initial != OPTION_PER_PROCESSOR) {
         option_format(row, row->initial, initial);
     }
     option_syntax(row, syntax);

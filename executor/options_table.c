@@ -75,10 +75,11 @@ const option option_table[OPTION_ROWS] = {
         .high = 64 * MIB,
         .initial = 16 * MIB,
         .meaning = "Tasks that can exist at once.",
-        .advice = "Free records in the caches of workers (at most 128 each, and 1,024 for all "
-                  "other threads) come on top. Then a spawn is refused with `BELAY_ENOMEM`. Lower "
-                  "it to learn early of a "
-                  "program that spawns faster than it finishes.",
+        .advice =
+            "Free records in the caches of workers and spares (at most 128 each, and 1,024 for "
+            "all other threads) come on top. Then a spawn is refused with `BELAY_ENOMEM`. Lower "
+            "it to learn early of a "
+            "program that spawns faster than it finishes.",
     },
     {
         FIELD(max_scopes),
@@ -167,6 +168,20 @@ const option option_table[OPTION_ROWS] = {
         .advice = "A thread is started when a function finds none free, and ends when it had "
                   "nothing to do for five seconds. At the limit functions queue. Raise it if they "
                   "wait long for others; lower it to protect what they all wait for.",
+    },
+    {
+        FIELD(spare_workers),
+        .variable = "BELAY_SPARE_WORKERS",
+        .kind = OPTION_COUNT,
+        .low = 0,
+        .high = 255,
+        .initial = OPTION_PER_WORKER,
+        .meaning = "Workers that run in the place of those inside block hints, at most.",
+        .advice = "Threads are started when they are first needed, and stay. With the workers "
+                  "there are never more than 256. Raise it if more tasks than twice the workers "
+                  "are inside `belay_block_begin` and `belay_block_end` at once; "
+                  "`block_unserved` in the statistics counts those that found none. 0: a hint "
+                  "only lets others take what the blocked worker has queued.",
     },
     {
         FIELD(display_env),

@@ -20,6 +20,8 @@ typedef enum option_kind {
 
 /* The default of an option that is not a constant: one per processor. */
 #define OPTION_PER_PROCESSOR INT64_MIN
+/* As many as there are workers. */
+#define OPTION_PER_WORKER (INT64_MIN + 1)
 
 typedef struct option {
     const char *variable; /* NULL: for the program only, no variable sets it */
@@ -29,12 +31,12 @@ typedef struct option {
     bool zero_is_off; /* 0 is a value too, although below `low` */
     int64_t low;      /* both ends are values */
     int64_t high;
-    int64_t initial; /* the default, or OPTION_PER_PROCESSOR */
+    int64_t initial; /* the default, or one of the above */
     const char *meaning;
     const char *advice; /* when to change it: docs/tuning.md */
 } option;
 
-#define OPTION_ROWS 15
+#define OPTION_ROWS 16
 
 extern const option option_table[OPTION_ROWS];
 

@@ -22,6 +22,8 @@ typedef enum counter {
     COUNT_WAKES,
     COUNT_TIMERS,
     COUNT_IGNORED_CANCELS,
+    COUNT_BLOCK_HINTS,
+    COUNT_BLOCK_UNSERVED,
     COUNTERS
 } counter;
 

@@ -1,9 +1,12 @@
 /* See event/monitor.h.
  *
- * The word: NONE -> ACTIVE (start), ACTIVE <-> ASLEEP, any -> STOP. A worker that leaves idleness changes the idle word
+ * The word: NONE -> ACTIVE (start), ACTIVE <-> ASLEEP, any -> STOP. A worker that leaves idleness changes the idle
+ * word
  * (seq_cst), then reads this one; the monitor writes ASLEEP (seq_cst), then reads the idle word: one sees the other.
  * The same holds for who has something for upcall_tend: it says so (seq_cst), then reads the word. */
 #include "event/monitor.h"
+
+#include "sched/block.h"
 
 enum { NONE, ACTIVE, ASLEEP, STOP };
 enum { PERIOD = 5000000, GRACE = 1000000, QUIET_PERIODS = 4 };
@@ -21,7 +24,7 @@ bool monitor_init(monitor *m, sched *s, fd_table *fds, int64_t stall, const allo
     init_plain(&m->wanted, stall != 0 ? 1u : 0u);
     init_plain(&m->stalls, 0u);
     if (stall != 0) {
-        m->watch = mem_allocate(alloc, s->count * sizeof *m->watch, 16);
+        m->watch = mem_allocate(alloc, s->most * sizeof *m->watch, 16);
     }
     return stall == 0 || m->watch != NULL;
 }
@@ -45,7 +48,7 @@ static void watch_worker(monitor *m, uint32_t i, int64_t now) {
     worker *w = &m->sched->workers[i];
     monitor_watch *seen = &m->watch[i];
     uint64_t turn = load_relaxed(&w->turn); /* relaxed, both: an approximation */
-    if (turn != seen->turn || load_relaxed(&w->task) == NULL) {
+    if (turn != seen->turn || load_relaxed(&w->task) == NULL || block_says(w)) {
         *seen = (monitor_watch){.turn = turn, .since = now};
     } else if (!seen->reported && now - seen->since >= m->stall) {
         seen->reported = true;
@@ -102,7 +105,7 @@ static void monitor_main(void *arg) {
         int64_t now = port_clock_now();
         fire_overdue(m, now);
         tend = upcall_tend(m->sched, now);
-        for (uint32_t i = 0; m->watch != NULL && i < m->sched->count; i++) {
+        for (uint32_t i = 0; m->watch != NULL && i < sched_live(m->sched); i++) {
             watch_worker(m, i, now);
         }
         sched_nudge(m->sched);
@@ -153,6 +156,6 @@ void monitor_fini(monitor *m) {
         port_futex_wake(&m->word.value, 1);
         port_thread_join(&m->thread);
     }
-    mem_release(m->alloc, m->watch, m->sched->count * sizeof *m->watch, 16);
+    mem_release(m->alloc, m->watch, m->sched->most * sizeof *m->watch, 16);
     m->watch = NULL;
 }

@@ -2,6 +2,8 @@
 #include "event/wheel.h"
 #include "base/mutant.h"
 
+#include "sched/block.h"
+
 enum { FIRE_BATCH = 128, DIGIT_BITS = 6 };
 
 static const uint64_t TICK_MASK =
@@ -108,8 +110,8 @@ void timer_arm(wheel *w, timer *t, int64_t deadline) {
     bool earlier = load_relaxed(&w->next) < before;
     lock_release(&w->lock);
     worker *here = worker_current();
-    if (earlier && (here == NULL || here->wheel != w)) {
-        sched_wake(w->sched, w->index);
+    if (earlier && (here == NULL || here->wheel != w || !block_serves(here, w->index))) {
+        block_wake_server(w->sched, w->index);
     }
     w->sched->drv->busy(w->sched, true);
 }

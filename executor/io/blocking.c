@@ -1,11 +1,13 @@
 /* Blocking functions on threads of their own, and the hint.
  *
- * The job lies on the caller's stack. It is queued under the pool's lock. The caller waits for its end, at first as one
+ * The job lies on the caller's stack. It is queued under the pool's lock. The caller waits for its end, at first
+ * as one
  * whom a cancel or a deadline may wake: then, under the same lock, it takes the job back if it has not been started,
  * and else waits again, as one who drains. So no thread outlives its caller's wait. */
 #include <belay/blocking.h>
 
 #include "owner/scope.h"
+#include "sched/block.h"
 
 struct belay_blocking_context {
     const belay_task *caller; /* NULL: a foreign thread */
@@ -116,12 +118,23 @@ static belay_status check_hint(const belay_task *self) {
     return self != NULL && is_running(self) ? BELAY_OK : BELAY_ECONTEXT;
 }
 
+/* The depth is the task's, as long as it is on its fiber; whether the hint holds is the worker's. */
 belay_status belay_block_begin(belay_task *self) {
     belay_status status = check_hint(self);
     if (status != BELAY_OK) {
         return status;
     }
-    return worker_block_begin(worker_current()) ? BELAY_OK : BELAY_EALREADY;
+    worker *w = worker_current();
+    fiber *f = load_relaxed(&w->fiber); /* relaxed, all: own words */
+    uint32_t marks = load_relaxed(&f->marks);
+    if (marks > UINT32_MAX - FIBER_HINT_ONE) {
+        return BELAY_EINVAL;
+    }
+    store_relaxed(&f->marks, marks + FIBER_HINT_ONE);
+    if (!block_hinted(w)) {
+        block_begin(w);
+    }
+    return BELAY_OK;
 }
 
 belay_status belay_block_end(belay_task *self) {
@@ -129,5 +142,18 @@ belay_status belay_block_end(belay_task *self) {
     if (status != BELAY_OK) {
         return status;
     }
-    return worker_block_end(worker_current()) ? BELAY_OK : BELAY_EALREADY;
+    worker *w = worker_current();
+    fiber *f = load_relaxed(&w->fiber); /* relaxed, all: own words */
+    uint32_t marks = load_relaxed(&f->marks);
+    if (marks < FIBER_HINT_ONE) {
+        return BELAY_EINVAL;
+    }
+    store_relaxed(&f->marks, marks - FIBER_HINT_ONE);
+    if (!block_hinted(w)) {
+        return BELAY_EALREADY;
+    }
+    if (marks < 2 * FIBER_HINT_ONE) {
+        block_end(w);
+    }
+    return BELAY_OK;
 }

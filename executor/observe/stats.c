@@ -11,7 +11,7 @@ static uint64_t sum(const belay_executor *ex, counter c) {
         total += load_relaxed(&ex->foreign[i].count.value[c]);
         total += c == COUNT_SPAWNED ? load_relaxed(&ex->foreign[i].spawned) : 0;
     }
-    for (uint32_t i = 0; i < ex->sched.count; i++) {
+    for (uint32_t i = 0; i < sched_live(&ex->sched); i++) {
         total += load_relaxed(&ex->sched.workers[i].count.value[c]);
     }
     return total;
@@ -54,6 +54,8 @@ static void read_all(const belay_executor *ex, belay_stats *s) {
     s->memory_peak = (uint64_t)slab_made(&ex->tasks) * sizeof(belay_task) +
                      (uint64_t)slab_made(&ex->scopes) * sizeof(scope) +
                      stacks.peak * port_page_size();
+    s->block_hints = sum(ex, COUNT_BLOCK_HINTS);
+    s->block_unserved = sum(ex, COUNT_BLOCK_UNSERVED);
 }
 
 belay_status belay_executor_stats(const belay_executor *executor, belay_stats *out, size_t size) {

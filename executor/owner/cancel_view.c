@@ -11,7 +11,8 @@ bool upcall_canceled(const belay_task *t) {
     return (words & WORD_CANCELED) != 0;
 }
 
-/* Also what makes a cancel known to a task: acquire, pairs with mark and set_word, so that what was written before the cancel is seen by
+/* Also what makes a cancel known to a task: acquire, pairs with mark and set_word, so that what was written before
+ * the cancel is seen by
  * who has seen the cancel. */
 void cancel_noticed(const belay_task *t) {
     /* relaxed, all others: own chain; `noticed` is read after the members are gone */
@@ -31,8 +32,11 @@ void cancel_refused(belay_task *t) {
     cancel_noticed(t);
     worker *w = worker_current();
     fiber *f = load_relaxed(&w->fiber); /* relaxed: own words */
-    uint32_t n = load_relaxed(&f->ignored) + 1;
-    store_relaxed(&f->ignored, n);
+    uint32_t marks = load_relaxed(&f->marks);
+    uint32_t n = (marks & FIBER_REFUSED) + 1;
+    if (n <= PATIENCE) {
+        store_relaxed(&f->marks, marks + 1);
+    }
     if (n == PATIENCE) {
         belay_executor *ex = executor_of_sched(w->sched);
         count_own(&w->count, COUNT_IGNORED_CANCELS, 1);

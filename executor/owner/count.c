@@ -108,7 +108,7 @@ void count_settle_owed(worker *w) {
 static uint64_t owed_all(const scope *s) {
     const struct sched *sc = &s->executor->sched;
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < sc->count; i++) {
+    for (uint32_t i = 0; i < sched_live(sc); i++) {
         const worker *w = &sc->workers[i];
         /* relaxed: a snapshot */
         sum += load_relaxed(&w->owed_scope) == s ? load_relaxed(&w->owed) : 0;
@@ -197,7 +197,8 @@ static void wake_waiters(scope *s) {
     wake_all(&s->takers);
 }
 
-/* We may be late: another who brought it to zero has woken the waiters, and those who wait now, perhaps in another life
+/* We may be late: another who brought it to zero has woken the waiters, and those who wait now, perhaps in another
+ * life
  * of the slot, wait for later tasks. So only a count that is zero under the lock is told; if it is not, the flag stays
  * set and whoever brings it to zero comes here. */
 void scope_drained(scope *s) {

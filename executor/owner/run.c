@@ -1,6 +1,7 @@
 /* A task's life on a worker: start, end, and giving way.
  *
- * The order at the end is a promise: body, (defers,) argument destructor, outcome published, joiners woken, scope count,
+ * The order at the end is a promise: body, (defers,) argument destructor, outcome published, joiners woken, scope
+ * count,
  * reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope nor, without a
  * reference, the record may be touched. */
 #include <stdio.h>
@@ -86,7 +87,8 @@ static void count_outcome(belay_executor *ex, worker *w, uint8_t kind) {
     count_here(ex, w, by_kind[kind]);
 }
 
-/* Publishes the ending to those with a handle. True: it has gone to one who waits for the task to be ready, and is his alone.
+/* Publishes the ending to those with a handle. True: it has gone to one who waits for the task to be ready, and is
+ * his alone.
  * *notices: the done callbacks, or NULL. */
 static bool publish(belay_task *t, arm **notices) {
     lock *l = task_lock(t);
@@ -219,7 +221,7 @@ static inline void begin(worker *w, belay_task *t, fiber *f) {
         store_relaxed(&deque->owner, t);
         fork_ask(deque); /* a first fork wakes thieves that found nothing here */
     }
-    store_relaxed(&f->ignored, 0u);
+    store_relaxed(&f->marks, 0u);
     store_relaxed(&w->task, t);
     owner_add(&w->turn, 1u);
     state_start(t);

@@ -57,8 +57,8 @@ static shard *choose(scope *s, worker *w, uint16_t *number) {
         }
         widen(s);
     }
-    if (w != NULL && load_acquire(&s->shards) != NULL) { /* pairs with widen */
-        *number = (uint16_t)(w->index + 1);
+    if (w != NULL && load_acquire(&s->shards) != NULL) {               /* pairs with widen */
+        *number = (uint16_t)(w->index % s->executor->sched.count + 1); /* spares share */
     }
     shard *h = shard_number(s, *number);
     lock_take(&h->lock);
@@ -143,7 +143,8 @@ static void collect(shard *h, batch *b, uint32_t most) {
     list_move_until(&h->told, head, node);
 }
 
-/* Under the lock. Not those that a shield protects: its end will tell them. Those that are the caller's now stay in the
+/* Under the lock. Not those that a shield protects: its end will tell them. Those that are the caller's now stay
+ * in the
  * batch. */
 static void claim(batch *b) {
     uint32_t mine = 0;
@@ -177,7 +178,7 @@ bool shards_tell(scope *s, const worker *w) {
     uint32_t count = ex->sched.count;
     /* seq_cst: who made them, and linked there, has looked at the cancel word since */
     shard *wide = load_seq_cst(&s->shards);
-    uint32_t first = w != NULL ? w->index : 0;
+    uint32_t first = w != NULL ? w->index % count : 0;
     for (uint32_t i = 0; wide != NULL && i < count; i++) {
         if (tell_batch(ex, &wide[(first + i) % count])) {
             return true;

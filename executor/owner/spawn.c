@@ -63,7 +63,8 @@ static inline void fill(belay_task *t, scope *s, worker *w, const request *r) {
     store_relaxed(&t->born, born_now(w));
     int32_t pin = o->pin;
     if (w != NULL && pin == BELAY_PIN_HERE) { /* checked: "here" comes from a worker only */
-        pin = (int32_t)w->index + 1;
+        pin = (int32_t)load_relaxed(&w->place) +
+              1; /* on a spare: the worker for which it stands in */
     }
     store_relaxed(&t->pin, (uint16_t)pin);
 }

@@ -1,7 +1,7 @@
 /* Idling and waking. docs/protocols/idle.md holds the states and the argument; in short:
  *
  * A worker without work searches for a bounded time, then parks. The word `idle` counts parked and searching
- * workers; a bit in `parked` names each parked one.
+ * workers, and spares in service (sched/block.h); a bit in `parked` names each parked one.
  *
  * Making work visible:   1. publish (release store to a queue, or a locked push)
  *                        2. light fence (a full one on foreign threads and in symmetric mode)
@@ -13,20 +13,26 @@
  * Either the publisher's step 3 sees step 1, or the parker's step 3 sees the publisher's step 1. A publisher that
  * sees a searcher relies on it: a searcher either finds the work, or is the last to stop and takes steps 2 and 3.
  * A searcher that finds work and was the last wakes a successor if there is more to be seen. That look has no heavy
- * fence before it (it would delay the work found by microseconds), so it may miss what a busy worker is just publishing
+ * fence before it (it would delay the work found by microseconds), so it may miss what a busy worker is just
+ * publishing
  * in the belief that we search on. Then that work waits for its own worker, or for the monitor's next round
  * (sched_nudge), and not for ever.
  *
  * Whoever clears a bit in `parked` owes that worker a wake, and moves its count to searching before it: so a wake is
  * never spent on a worker that has left by itself, and the worker waits for it when it finds its bit gone. */
-#include "sched/sched.h"
+#include "sched/block.h"
+
 #include "base/mutant.h"
 
 #define PARKED_ONE UINT64_C(1)
-#define SEARCHING_ONE (UINT64_C(1) << 32)
+#define SEARCHING_ONE IDLE_SEARCHING_ONE
 
 static uint32_t parked_of(uint64_t idle) {
-    return (uint32_t)idle;
+    return (uint32_t)(idle & IDLE_PARKED);
+}
+
+static uint32_t extra_of(uint64_t idle) {
+    return (uint32_t)(idle / IDLE_EXTRA_ONE & IDLE_PARKED);
 }
 
 static uint32_t searching_of(uint64_t idle) {
@@ -106,7 +112,7 @@ static bool wake_parked(sched *s, uint32_t index) {
 
 /* The worker that watches the descriptors only if there is no other. */
 static bool wake_some(sched *s, bool in_poller) {
-    for (uint32_t i = 0; i < (s->count + 63) / 64; i++) {
+    for (uint32_t i = 0; i < (sched_live(s) + 63) / 64; i++) {
         uint64_t bits =
             load_relaxed(&s->parked[i]); /* relaxed, both: unpark decides; a preference */
         for (; bits != 0; bits &= bits - 1) {
@@ -166,14 +172,6 @@ void sched_wake(sched *s, uint32_t index) {
     }
 }
 
-void sched_stop(sched *s) {
-    store_seq_cst(&s->stopping,
-                  1u); /* seq_cst: before the reads of the parked bits in sched_wake */
-    for (uint32_t i = 0; i < s->count; i++) {
-        sched_wake(s, i);
-    }
-}
-
 /* ---- searching and parking ----------------------------------------------------------------------------- */
 
 bool idle_search_begin(sched *s) {
@@ -190,8 +188,18 @@ void idle_search_end(worker *w, bool found) {
     sched *s = w->sched;
     uint64_t before = fetch_sub_seq_cst(&s->idle, SEARCHING_ONE); /* seq_cst: publishers read it */
     CHECK(searching_of(before) > 0);
-    if (found && !MUTANT(idle_no_successor) && searching_of(before) == 1 &&
-        parked_of(before) != 0 && work_visible(s, w)) {
+    if (searching_of(before) != 1) {
+        return;
+    }
+    if (!found) { /* a spare leaves: it looks for others, as one who parks looks for itself */
+        work_ask(w);
+        port_fence_heavy(
+            s->symmetric); /* pairs with the light fence in sched_notify, and a fork's */
+    }
+    if (MUTANT(idle_no_successor) && found) {
+        return;
+    }
+    if (parked_of(before) != 0 && work_visible(s, w)) {
         wake_one(s);
     }
 }
@@ -232,7 +240,8 @@ void idle_park(worker *w, bool searching) {
         port_fence_heavy(
             s->symmetric); /* pairs with the light fence in sched_notify, and with a fork's */
     }
-    bool stay = load_seq_cst(&s->stopping) == 0 && inbox_empty(w) &&
+    /* The place after the bit: who takes it away, and does not see the bit, is seen here. */
+    bool stay = load_seq_cst(&s->stopping) == 0 && inbox_empty(w) && !block_must_leave(w) &&
                 (MUTANT(idle_no_last_look) || !(last && work_visible(s, w)));
     if (stay) {
         /* Only now: who arms a timer on our wheel and does not see our bit is seen by us. */
@@ -248,7 +257,8 @@ void idle_park(worker *w, bool searching) {
 }
 
 bool idle_all_parked(const sched *s) {
-    return parked_of(load_seq_cst(&s->idle)) == s->count; /* seq_cst: see event/monitor.c */
+    uint64_t idle = load_seq_cst(&s->idle); /* seq_cst: see event/monitor.c */
+    return parked_of(idle) == s->count + extra_of(idle);
 }
 
 bool worker_quiet(worker *w, uint32_t starved) {
@@ -258,16 +268,16 @@ bool worker_quiet(worker *w, uint32_t starved) {
             return false;
         }
     }
+    uint64_t idle = load_seq_cst(&s->idle); /* seq_cst: after the count of the starved */
     /* relaxed: a hint */
     return inject_empty(s) && load_relaxed(&s->bulk) == 0 &&
-           parked_of(load_seq_cst(&s->idle)) + starved >=
-               s->count; /* seq_cst: after the count of the starved */
+           parked_of(idle) + starved >= s->count + extra_of(idle);
 }
 
 uint64_t worker_turns(const worker *w) {
     const sched *s = w->sched;
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < s->count; i++) {
+    for (uint32_t i = 0; i < sched_live(s); i++) {
         sum += load_relaxed(&s->workers[i].turn); /* relaxed: ordered by the caller */
     }
     return sum;

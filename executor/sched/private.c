@@ -112,7 +112,7 @@ static void bring_in(worker *w) {
 void worker_requeue(worker *w, runnable *r) {
     /* relaxed, all: own words, or hints; `idle` is read again after the fence in sched_notify_worker */
     uint32_t hidden = load_relaxed(&w->batch_end) - load_relaxed(&w->batch_next);
-    bool hide = load_relaxed(&w->sched->idle) == 0;
+    bool hide = (load_relaxed(&w->sched->idle) & IDLE_ANYBODY) == 0;
     if (!hide || hidden + runq_size(&w->queue) >= RUNQ_CLAIM) {
         worker_push(w, r);
         return;

@@ -68,7 +68,8 @@ static inline runnable *private_swap(worker *w, runnable *self) {
     /* relaxed, all: own words, or ours inside the section; `idle` is a hint, read again in private_swapped */
     uint32_t tick = load_relaxed(&w->tick) + 1;
     if (unlikely(tick > LOOK_OUTSIDE || load_relaxed(&w->pinned_first) != NULL ||
-                 load_relaxed(&w->sched->idle) != 0 || !runq_seems_empty(&w->queue))) {
+                 (load_relaxed(&w->sched->idle) & IDLE_ANYBODY) != 0 ||
+                 !runq_seems_empty(&w->queue))) {
         return NULL;
     }
     section_enter(w);

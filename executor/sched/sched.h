@@ -9,6 +9,15 @@
 
 enum { SCHED_MAX_WORKERS = 256, SCHED_INJECT = 8, SCHED_HIDDEN_NS = 50000 };
 
+/* The parts of sched.idle. */
+#define IDLE_PARKED UINT64_C(0xffff)
+#define IDLE_EXTRA_ONE (UINT64_C(1) << 16)
+#define IDLE_SEARCHING_ONE (UINT64_C(1) << 32)
+/* Parked or searching: is anybody without work? */
+#define IDLE_ANYBODY (~UINT64_C(0) ^ (IDLE_PARKED << 16))
+
+_Static_assert(SCHED_MAX_WORKERS <= IDLE_PARKED, "each part holds every worker");
+
 /* The scheduler's only view of timers and of descriptors. */
 typedef struct driver {
     /* Makes due what is due on this worker's wheel, and what is ready. True if that made something runnable. */
@@ -24,6 +33,8 @@ typedef struct driver {
     void (*arrived)(worker *w);
     /* Ends such a sleep. Any thread. */
     void (*ring)(struct sched *s);
+    /* Starts the thread of a spare worker. False: there is none to be had. Needed if there may be spares. */
+    bool (*hire)(worker *w);
 } driver;
 
 typedef struct inject_shard {
@@ -32,17 +43,20 @@ typedef struct inject_shard {
 } inject_shard;
 
 typedef struct sched {
-    worker *workers;   /* constant */
-    uint32_t count;    /* constant */
-    bool symmetric;    /* constant */
-    int64_t spin;      /* constant: nanoseconds of searching before parking */
-    const driver *drv; /* constant */
+    worker *workers;       /* constant: `most` of them */
+    uint32_t count;        /* constant: configured */
+    uint32_t most;         /* constant: with spares */
+    ATOMIC(uint32_t) live; /* those that exist; rises under block_lock */
+    lock block_lock;       /* sched/block.c */
+    bool symmetric;        /* constant */
+    int64_t spin;          /* constant: nanoseconds of searching before parking */
+    const driver *drv;     /* constant */
     const allocator *alloc;
     inject_shard inject[SCHED_INJECT];
     ATOMIC(uint32_t) bulk; /* jobs for upcall_bulk; written by the floor above */
     counter_row foreign;   /* shared row */
 
-    /* low 32 bits: workers parked; high 32: workers searching. See sched/idle.c. */
+    /* low 16 bits: workers parked; next 16: spares in service; high 32: workers searching. See sched/idle.c. */
     _Alignas(64) ATOMIC(uint64_t) idle;
     ATOMIC(uint64_t)
     parked[SCHED_MAX_WORKERS / 64]; /* a bit per parked worker; who clears it owes a wake */
@@ -66,13 +80,13 @@ void sched_inject_held(sched *s, uint32_t shard, runnable *r);
 /* Sees to it that a worker looks for work that was just made visible by a store of the caller's: free when
  * somebody searches or nobody is parked. */
 void sched_notify(sched *s, bool worker_side);
-/* Low half: workers parked; high half: workers searching. Wakes one if the word says that it is needed. */
+/* As in sched.idle. Wakes one if the word says that it is needed. */
 void sched_notify_seen(sched *s, uint64_t idle);
 /* The worker side, inlined. */
 static inline void sched_notify_worker(sched *s) {
     port_fence_light(s->symmetric);         /* pairs with the heavy fence in idle_park */
     uint64_t idle = load_relaxed(&s->idle); /* relaxed: ordered by the fence pair */
-    if (unlikely((idle >> 32) == 0 && idle != 0)) {
+    if (unlikely((idle >> 32) == 0 && (idle & IDLE_PARKED) != 0)) {
         sched_notify_seen(s, idle);
     }
 }
@@ -122,11 +136,16 @@ bool work_visible(sched *s, const worker *w);
 /* Does anybody but w hide work? Then park only for a while. */
 bool work_hidden(sched *s, const worker *w);
 
-bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const driver *drv,
-                const allocator *alloc);
+/* count: workers; spares: how many more there may be for a time, see sched/block.h. */
+bool sched_init(sched *s, uint32_t count, uint32_t spares, bool symmetric, int64_t spin,
+                const driver *drv, const allocator *alloc);
 void sched_fini(sched *s);
-/* All workers will return NULL from worker_next soon. */
+/* All workers will return NULL from worker_next soon, and spares from block_await. */
 void sched_stop(sched *s);
+/* How many workers exist: those of these numbers may be looked at, though spares may be out of service. */
+static inline uint32_t sched_live(const sched *s) {
+    return load_acquire(&s->live); /* pairs with the store in sched/block.c: a new spare's record */
+}
 
 /* ---- upcalls: implemented by the floors above ------------------------------------------------------- */
 

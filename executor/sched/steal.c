@@ -1,10 +1,12 @@
 /* Robbing other workers, and knowing whether there is anything to rob.
  *
- * A thief starts at a random victim and takes half of what its queue shows, then forked calls. What a victim hides (the
- * claimed batch, the hand-off slot, the private part of a fork deque) is left alone until the victim has been busy with
+ * A thief starts at a random victim and takes half of what its queue shows, then forked calls. What a victim hides
+ * (the
+ * claimed batch, the hand-off slot, the private part of a fork deque) is left alone until the victim has been busy
+ * with
  * one task for SCHED_HIDDEN_NS. Taking half after R. Blumofe, C. Leiserson (JACM 1999) and D. Hendler, N. Shavit
  * ("Non-blocking steal-half work queues", PODC 2002). */
-#include "sched/sched.h"
+#include "sched/block.h"
 
 static uint32_t next_random(worker *w) {
     uint32_t x = load_relaxed(&w->rng); /* relaxed: own word */
@@ -17,10 +19,10 @@ static uint32_t next_random(worker *w) {
 
 /* Has the victim run the same task since some thief looked SCHED_HIDDEN_NS ago, or does it block? */
 static bool busy_for_long(worker *victim, int64_t now) {
-    uint64_t turn = load_relaxed(&victim->turn); /* relaxed, all four: an approximation */
-    if (load_relaxed(&victim->blocked_turn) == turn + 1) {
+    if (block_says(victim)) {
         return true;
     }
+    uint64_t turn = load_relaxed(&victim->turn); /* relaxed, all: an approximation */
     if (load_relaxed(&victim->watched_turn) != turn) {
         store_relaxed(&victim->watched_turn, turn);
         store_relaxed(&victim->watched_since, now);
@@ -58,10 +60,11 @@ static runnable *rob(worker *w, worker *victim, int64_t now) {
 
 runnable *steal_any(worker *w, int64_t now) {
     sched *s = w->sched;
-    if (s->count > 1) {
-        uint32_t start = next_random(w) % s->count;
-        for (uint32_t i = 0; i < s->count; i++) {
-            worker *victim = &s->workers[(start + i) % s->count];
+    uint32_t live = sched_live(s);
+    if (live > 1) {
+        uint32_t start = next_random(w) % live;
+        for (uint32_t i = 0; i < live; i++) {
+            worker *victim = &s->workers[(start + i) % live];
             runnable *r = victim == w ? NULL : rob(w, victim, now);
             if (r != NULL) {
                 return r;
@@ -71,28 +74,9 @@ runnable *steal_any(worker *w, int64_t now) {
     return upcall_steal_orphan(w);
 }
 
-bool worker_block_begin(worker *w) {
-    uint64_t mark =
-        load_relaxed(&w->turn) + 1; /* relaxed, all: own words; thieves take them as hints */
-    if (load_relaxed(&w->blocked_turn) == mark) {
-        return false;
-    }
-    store_relaxed(&w->blocked_turn, mark);
-    w->sched->drv->busy(w->sched, true);
-    sched_nudge(w->sched);
-    return true;
-}
-
-bool worker_block_end(worker *w) {
-    bool begun =
-        load_relaxed(&w->blocked_turn) == load_relaxed(&w->turn) + 1; /* relaxed: own words */
-    store_relaxed(&w->blocked_turn, 0u);
-    return begun;
-}
-
 void work_ask(worker *w) {
     sched *s = w->sched;
-    for (uint32_t i = 0; i < s->count; i++) {
+    for (uint32_t i = 0; i < sched_live(s); i++) {
         if (i != w->index) {
             upcall_ask_forks(&s->workers[i]);
         }
@@ -104,7 +88,7 @@ bool work_visible(sched *s, const worker *w) {
     if (!inject_empty(s) || load_relaxed(&s->bulk) != 0 || upcall_orphans_visible(s)) {
         return true;
     }
-    for (uint32_t i = 0; i < s->count; i++) {
+    for (uint32_t i = 0; i < sched_live(s); i++) {
         bool hidden = false;
         if (runq_size(&s->workers[i].queue) != 0 ||
             (&s->workers[i] != w && upcall_forks_visible(&s->workers[i], &hidden))) {
@@ -115,7 +99,7 @@ bool work_visible(sched *s, const worker *w) {
 }
 
 bool work_hidden(sched *s, const worker *w) {
-    for (uint32_t i = 0; i < s->count; i++) {
+    for (uint32_t i = 0; i < sched_live(s); i++) {
         bool hidden = false;
         if (&s->workers[i] != w && (worker_hides(&s->workers[i]) ||
                                     upcall_forks_visible(&s->workers[i], &hidden) || hidden)) {

@@ -3,8 +3,8 @@
  * Order: hand-off slot, claimed batch, own queue; every LOOK_OUTSIDE picks, and whenever those are empty, also timers,
  * the inbox of pinned tasks, the injection queue and jobs for all workers, so that a task that keeps respawning itself
  * cannot keep them waiting. Then other workers. Then sleep. */
+#include "sched/block.h"
 #include "sched/private.h"
-#include "sched/sched.h"
 
 enum {
     SEARCH_PAUSE = 32
@@ -24,9 +24,23 @@ static runnable *pinned_take(worker *w) {
     return r;
 }
 
+/* What a worker has to see to now and then, beside picking. A pick ends a hint; and a spare looks at each pick. */
+static void keep_up(worker *w, uint32_t upkeep) {
+    if ((upkeep & UPKEEP_HINT) != 0) {
+        block_end(w);
+    }
+    if ((upkeep & UPKEEP_SPARE) != 0) {
+        store_relaxed(&w->tick, (uint32_t)LOOK_OUTSIDE); /* relaxed: own word */
+    }
+}
+
 /* Brings in what came from outside. A worker without stacks then goes through everything at hand anew. */
 static void look_outside(worker *w) {
     store_relaxed(&w->tick, 0u);
+    uint32_t upkeep = load_relaxed(&w->upkeep); /* relaxed, both: own words */
+    if (unlikely(upkeep != 0)) {
+        keep_up(w, upkeep);
+    }
     store_relaxed(&w->now, port_clock_coarse()); /* relaxed: own word */
     bool any = w->sched->drv->poll(w);
     if (!inbox_empty(w)) {
@@ -58,6 +72,9 @@ runnable *worker_poll(worker *w) {
     store_relaxed(&w->tick, tick);
     if (unlikely(tick > LOOK_OUTSIDE)) {
         look_outside(w);
+        if (block_must_leave(w)) {
+            return NULL;
+        }
     }
     runnable *r = take_own(w, tick);
     if (unlikely(r == NULL)) {
@@ -72,6 +89,9 @@ runnable *worker_poll_briefly(worker *w) {
     store_relaxed(&w->tick, tick);
     if (unlikely(tick > LOOK_OUTSIDE)) {
         look_outside(w);
+        if (block_must_leave(w)) {
+            return NULL;
+        }
     }
     runnable *r = take_own(w, tick);
     if (r == NULL && unlikely(!inbox_empty(w) || !inject_empty(w->sched))) {
@@ -81,21 +101,23 @@ runnable *worker_poll_briefly(worker *w) {
     return r;
 }
 
-static bool stopping(const worker *w) {
-    return load_acquire(&w->sched->stopping) != 0; /* pairs with sched_stop */
+static bool leaves(const worker *w) {
+    return load_acquire(&w->sched->stopping) != 0 /* pairs with sched_stop */ ||
+           block_must_leave(w);
 }
 
-/* Looks everywhere, for at most the configured time, and less and less often: every look takes a cache line from a busy
+/* Looks everywhere, for at most the configured time, and less and less often: every look takes a cache line from a
+ * busy
  * worker that is just writing to it. */
 static runnable *search(worker *w) {
     int64_t now = port_clock_now();
     int64_t end = now + w->sched->spin;
-    for (uint32_t pause = 1;; pause = pause < SEARCH_PAUSE ? pause * 2 : SEARCH_PAUSE) {
+    for (uint32_t pause = 1; !leaves(w); pause = pause < SEARCH_PAUSE ? pause * 2 : SEARCH_PAUSE) {
         runnable *r = worker_poll(w);
-        if (r == NULL) {
+        if (r == NULL && !block_must_leave(w)) {
             r = steal_any(w, now);
         }
-        if (r != NULL || stopping(w)) {
+        if (r != NULL) {
             return r;
         }
         now = port_clock_now();
@@ -106,15 +128,16 @@ static runnable *search(worker *w) {
             port_cpu_relax();
         }
     }
+    return NULL;
 }
 
 /* Nothing at hand: searches, parks, searches again. */
 static runnable *worker_seek(worker *w) {
     runnable *r = NULL;
-    bool searching = idle_search_begin(w->sched);
-    while (r == NULL && !stopping(w)) {
+    bool searching = !leaves(w) && idle_search_begin(w->sched);
+    while (r == NULL && !leaves(w)) {
         r = searching ? search(w) : NULL;
-        if (r == NULL && !stopping(w)) {
+        if (r == NULL && !leaves(w)) {
             idle_park(w, searching);
             searching = true;
         }
@@ -122,9 +145,8 @@ static runnable *worker_seek(worker *w) {
     if (searching) {
         idle_search_end(w, r != NULL);
     }
-    w->sched->drv->busy(w->sched,
-                        w->sched->count >
-                            1); /* the monitor makes good what a look without a fence missed */
+    /* The monitor makes good what a look without a fence missed. */
+    w->sched->drv->busy(w->sched, sched_live(w->sched) > 1);
     return r;
 }
 
@@ -141,6 +163,8 @@ bool worker_init(worker *w, sched *s, uint32_t index) {
     lock_init(&w->raid_lock);
     ck_stack_init(&w->inbox);
     ck_ec32_init(&w->ec, 0);
+    init_plain(&w->place, index < s->count ? index : (uint32_t)BLOCK_NOBODY);
+    init_plain(&w->server, index < s->count ? index : (uint32_t)BLOCK_NOBODY);
     return runq_init(&w->queue, s->alloc);
 }
 
@@ -148,10 +172,12 @@ void worker_fini(worker *w) {
     runq_fini(&w->queue);
 }
 
-bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const driver *drv,
-                const allocator *alloc) {
-    CHECK(count >= 1 && count <= SCHED_MAX_WORKERS);
+bool sched_init(sched *s, uint32_t count, uint32_t spares, bool symmetric, int64_t spin,
+                const driver *drv, const allocator *alloc) {
+    CHECK(count >= 1 && count + spares <= SCHED_MAX_WORKERS);
     s->count = count;
+    s->most = count + spares;
+    lock_init(&s->block_lock);
     s->symmetric = symmetric;
     s->spin = spin;
     s->drv = drv;
@@ -161,7 +187,7 @@ bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const dr
         ck_stack_init(&s->inject[i].stack);
         rings = runq_init(&s->inject[i].ring, alloc) && rings;
     }
-    s->workers = mem_allocate(alloc, count * sizeof(worker), 64);
+    s->workers = mem_allocate(alloc, s->most * sizeof(worker), 64);
     if (s->workers == NULL || !rings) {
         sched_fini(s);
         return false;
@@ -171,17 +197,18 @@ bool sched_init(sched *s, uint32_t count, bool symmetric, int64_t spin, const dr
             sched_fini(s);
             return false;
         }
+        init_plain(&s->live, i + 1);
     }
     return true;
 }
 
 void sched_fini(sched *s) {
-    for (uint32_t i = 0; s->workers != NULL && i < s->count; i++) {
+    for (uint32_t i = 0; s->workers != NULL && i < sched_live(s); i++) {
         worker_fini(&s->workers[i]);
     }
     for (uint32_t i = 0; i < SCHED_INJECT; i++) {
         runq_fini(&s->inject[i].ring);
     }
-    mem_release(s->alloc, s->workers, s->count * sizeof(worker), 64);
+    mem_release(s->alloc, s->workers, s->most * sizeof(worker), 64);
     s->workers = NULL;
 }

@@ -34,7 +34,7 @@ typedef void worker_post(struct worker *w, void *arg);
 
 typedef struct worker {
     struct sched *sched; /* constant */
-    uint32_t index;      /* constant */
+    uint32_t index;      /* constant: its number; spares have those after the configured ones */
     bool symmetric;      /* constant: fences are full on both sides */
     port_thread thread;  /* the creator's */
 
@@ -92,8 +92,17 @@ typedef struct worker {
     slab_cache deferred; /* own */
     slab_cache reasons;  /* own */
     slab_cache cells;    /* own */
-    struct wheel *wheel; /* constant; has a lock of its own */
-    counter_row count;   /* own */
+    struct wheel
+        *wheel;        /* has a lock of its own; constant, or a spare's: own, of the place it has */
+    counter_row count; /* own */
+
+    /* Block hints: sched/block.h. */
+    ATOMIC(uint32_t) upkeep; /* own */
+    ATOMIC(uint32_t) place;  /* constant: the own number, or a spare's: under block_lock */
+    ATOMIC(uint32_t) server; /* of a configured worker's place; written under block_lock */
+    atomic_u32 service; /* a spare sleeps on it while it is out of service: 1 once it was called */
+    bool hinted;        /* under block_lock: inside a hint */
+    bool serving;       /* under block_lock: a spare in service */
 
     /* Written by wakers. */
     _Alignas(64) struct ck_ec32 ec;
@@ -138,10 +147,6 @@ runnable *worker_next(worker *w);
 /* Takes hidden work (half of the batch, or the hand-off slot) of another worker. Any worker's thread. Returns how
  * many were put into out. */
 uint32_t worker_raid(worker *victim, runnable *out[RUNQ_CLAIM]);
-/* The running task is going to block in the system: what the worker hides may be raided at once, and somebody is woken
- * for it; and the end of that. False: it has said so before; has not, or has waited since. */
-bool worker_block_begin(worker *w);
-bool worker_block_end(worker *w);
 /* Is there work that only a raid reaches? A hint. */
 bool worker_hides(const worker *w);
 

@@ -2,6 +2,7 @@
 #include "task/fiber.h"
 #include "base/mutant.h"
 
+#include "sched/block.h"
 #include "sched/private.h"
 #include "task/fetch.h"
 #include "task/state.h"
@@ -28,7 +29,7 @@ static fiber *fiber_new(fiber_pool *pool, stack memory) {
     store_relaxed(&f->deque, NULL);
     store_relaxed(&f->defers, NULL);
     store_relaxed(&f->awaits, AWAITS_NOBODY);
-    store_relaxed(&f->ignored, 0u);
+    store_relaxed(&f->marks, 0u);
     store_relaxed(&f->used, 0u);
     store_relaxed(&f->held.to, NULL);
     fork_view_init(&f->view);
@@ -70,7 +71,8 @@ static void spare_push(worker *w, fiber *f) {
     owner_add(&w->spare_count, 1u);
 }
 
-/* How many to make: one more each time, so that a worker whose tasks hardly suspend keeps few stacks, and one whose tasks
+/* How many to make: one more each time, so that a worker whose tasks hardly suspend keeps few stacks, and one
+ * whose tasks
  * all do seldom takes the pool's lock. */
 static uint32_t spares_wanted(worker *w) {
     uint32_t made = load_relaxed(&w->spares_made); /* relaxed: own word */
@@ -113,7 +115,8 @@ static void spares_shed(worker *w) {
     give_stacks(pool, memory, SPARES_AT_ONCE);
 }
 
-/* One spare must be in hand, for the task that is resumed now may suspend again. In builds with a fiber per task no more are
+/* One spare must be in hand, for the task that is resumed now may suspend again. In builds with a fiber per task
+ * no more are
  * kept, because a task to start needs a new one; nor while some worker has no stack. */
 void fiber_recycle(worker *w, fiber *f) {
     fiber_pool *pool = fiber_pool_of(w);
@@ -154,8 +157,10 @@ static void post_swapped(worker *w, void *arg) {
     private_swapped(w);
 }
 
-/* ThreadSanitizer knows no order between the task that was just left and this stack, and is not to know one. But the record of that task is
- * looked at here (park_task), and its scope, and where these were mapped a moment ago that seems to be a race with the mapping. So the
+/* ThreadSanitizer knows no order between the task that was just left and this stack, and is not to know one. But
+ * the record of that task is
+ * looked at here (park_task), and its scope, and where these were mapped a moment ago that seems to be a race with
+ * the mapping. So the
  * mappings, and nothing else, come before. */
 static void see_records(worker *w) {
     const fiber_pool *pool = fiber_pool_of(w);
@@ -273,8 +278,8 @@ void fiber_give_way(worker *w, belay_task *t) {
         return;
     }
     runnable *next = worker_poll_briefly(w);
-    if (next != NULL) {                       /* else nobody wants the worker */
-        store_release(&t->home, &self->home); /* pairs with the resumer's acquire */
+    if (next != NULL || block_must_leave(w)) { /* else nobody wants the worker */
+        store_release(&t->home, &self->home);  /* pairs with the resumer's acquire */
         count_own(&w->count, COUNT_YIELDS, 1);
         state_suspend(t, WAIT_FOR_TURN);
         leave(w, t, self, next, post_requeue, t);
@@ -338,7 +343,7 @@ static bool spare_elsewhere(worker *w, const belay_task *t) {
         return false;
     }
     const sched *s = w->sched;
-    for (uint32_t i = 0; i < s->count; i++) {
+    for (uint32_t i = 0; i < sched_live(s); i++) {
         if (load_relaxed(&s->workers[i].spare_count) !=
             0) { /* relaxed: read after the worker was seen parked */
             return true;
@@ -359,7 +364,8 @@ static bool starved_for_good(worker *w, const belay_task *t, uint32_t starved, u
            !spare_elsewhere(w, t);
 }
 
-/* No stack for a spare: a task to start waits until one comes back, tasks to resume go on. When nothing runs anywhere and
+/* No stack for a spare: a task to start waits until one comes back, tasks to resume go on. When nothing runs
+ * anywhere and
  * no timer is armed, none can come back: then the task ends with an error. Else the worker naps, with the task in its
  * queue, so that a worker which has a stack may come for it. */
 static void start_starved(worker *w, belay_task *t) {
@@ -383,7 +389,8 @@ static void start_starved(worker *w, belay_task *t) {
     }
 }
 
-/* Is there a spare for when the task suspends? In a build with a fiber per task it should be fresh, and made now: the next
+/* Is there a spare for when the task suspends? In a build with a fiber per task it should be fresh, and made now:
+ * the next
  * task will run on it, and ThreadSanitizer orders a fiber after what its maker has done before. */
 static bool ready(worker *w) {
     if (!fiber_reserve(w)) {

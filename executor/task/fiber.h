@@ -1,7 +1,9 @@
 /* Fibers: the stacks that worker loops run on, and that a suspended task keeps.
  *
- * A worker's thread is always on some fiber whose outermost frame is the worker loop. The loop calls a task's body on its
- * own stack. A task that suspends keeps the fiber, and the worker goes on with its loop on a spare; whoever resumes the
+ * A worker's thread is always on some fiber whose outermost frame is the worker loop. The loop calls a task's body
+ * on its
+ * own stack. A task that suspends keeps the fiber, and the worker goes on with its loop on a spare; whoever
+ * resumes the
  * task switches to the kept fiber, and its own, now idle in the loop, becomes a spare. So a task that never suspends
  * costs no switch and no stack. The loop asks for the current worker after every call: it may have moved.
  *
@@ -23,6 +25,12 @@ typedef struct held_link {
     ATOMIC(struct held *) to;
 } held_link;
 
+/* The parts of `marks`. In one word, because starting a task resets both. */
+enum {
+    FIBER_REFUSED = (1 << 24) - 1, /* waits refused to the task because it is cancelled */
+    FIBER_HINT_ONE = 1 << 24       /* block hints begun and not ended */
+};
+
 typedef struct fiber {
     anchor home; /* first: a suspended task's `home` */
     port_fiber port;
@@ -32,12 +40,12 @@ typedef struct fiber {
     ATOMIC(struct cell *)
     defers; /* own: the running task's deferred calls, last first; owner/defer.c */
     ATOMIC(uintptr_t)
-    awaits; /* own: of the present wait, as in waiter; read while it is suspended */
-    ATOMIC(uint32_t) ignored; /* own: waits refused to the task because it is cancelled */
-    ATOMIC(uint32_t) used;    /* own: it has been left in the loop before */
-    held_link held;           /* own: the locks that the task holds; flow/held.h */
-    fork_deque view;          /* forces the slow paths of fork and sync */
-    belay_fork_slot scratch;  /* own: for a fork or sync that has no slot */
+    awaits;                 /* own: of the present wait, as in waiter; read while it is suspended */
+    ATOMIC(uint32_t) marks; /* own: FIBER_REFUSED, FIBER_HINT_ONE; 0 when a task starts */
+    ATOMIC(uint32_t) used;  /* own: it has been left in the loop before */
+    held_link held;         /* own: the locks that the task holds; flow/held.h */
+    fork_deque view;        /* forces the slow paths of fork and sync */
+    belay_fork_slot scratch; /* own: for a fork or sync that has no slot */
 } fiber;
 
 /* What the fibers of one executor share. */
@@ -65,7 +73,8 @@ void fiber_drop_spares(worker *w);
 /* Enters the worker loop from the thread's own stack; returns when the scheduler stops. */
 void fiber_run_worker(worker *w);
 
-/* Leaves the fiber of t, the running task, and runs something else; post(worker, arg) is called as soon as the fiber is
+/* Leaves the fiber of t, the running task, and runs something else; post(worker, arg) is called as soon as the
+ * fiber is
  * left, on another stack, by the same thread. Returns when the task is resumed. The task has been set SUSPENDED. */
 void fiber_suspend(belay_task *t, worker_post *post, void *arg);
 /* Puts the running task t last in line, and runs others first, if there are any; sets its state. */

@@ -35,7 +35,9 @@ typedef enum belay_log_level {
 /* One line, without a newline, valid during the call. From any thread; may call nothing of belay's. */
 typedef void belay_log_hook(belay_log_level level, const char *line, void *arg);
 
-/* Called on each worker thread before its first task and after its last. May call what does not wait. */
+/* Called on each worker thread before its first task and after its last, spare workers (see blocking.h) included,
+ * whose
+ * numbers are from `workers` on. May call what does not wait. */
 typedef void belay_thread_hook(uint32_t worker, void *arg);
 
 typedef enum belay_deadlock_kind {
@@ -76,7 +78,9 @@ typedef struct belay_config {
     int64_t display_env;
     int64_t strict; /* BELAY_STRICT: 1 makes a bad value an error of belay_executor_create */
     int64_t blocking_threads; /* BELAY_BLOCKING_THREADS: threads for blocking functions, at most */
-    int64_t ignore_env;       /* no variable: 1 reads no environment at all */
+    int64_t
+        spare_workers; /* BELAY_SPARE_WORKERS: workers in the place of those inside block hints, at most */
+    int64_t ignore_env; /* no variable: 1 reads no environment at all */
 
     const char *name; /* the executor's name in reports and thread names; copied; NULL: "belay" */
 
@@ -90,7 +94,8 @@ typedef struct belay_config {
     belay_thread_hook *thread_stop;
     void *thread_arg;
 
-    /* NULL, or called once for each task that ended with an error which nobody has observed: it was a member of a scope
+    /* NULL, or called once for each task that ended with an error which nobody has observed: it was a member of a
+     * scope
      * with the policy supervise, the root among them, and nobody has taken its outcome with belay_join,
      * belay_scope_next or a done callback. Called on the thread that drops the last reference to the task, before the
      * scope's close returns if there never was a handle. May call what does not wait. */

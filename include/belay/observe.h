@@ -33,6 +33,8 @@ typedef struct belay_stats {
     uint64_t stacks;          /* stacks that exist */
     uint64_t stacks_peak;     /* most in use at once */
     uint64_t memory_peak;     /* bytes: task records, scopes and stacks in use at the peak, about */
+    uint64_t block_hints;     /* block hints begun, nested ones not counted */
+    uint64_t block_unserved;  /* those of them for which no spare worker was to be had */
 } belay_stats;
 
 /* Copies the counters: the first `size` bytes, sizeof(belay_stats) of the program.
@@ -49,7 +51,8 @@ typedef enum belay_task_state {
 } belay_task_state;
 
 typedef struct belay_task_info {
-    /* Weak. All zero for a task that never had a handle (spawned with NULL for it): its record's generation is not used
+    /* Weak. All zero for a task that never had a handle (spawned with NULL for it): its record's generation is not
+     * used
      * up, so a handle made now could name the record's next task. */
     belay_task_handle task;
     belay_scope scope;

@@ -29,7 +29,8 @@ typedef belay_status belay_body(belay_task *self, void *arg);
 
 /* Where pinned tasks run. */
 #define BELAY_PIN_NONE 0
-#define BELAY_PIN_HERE (-1) /* the worker that spawns; from a foreign thread: BELAY_EINVAL */
+#define BELAY_PIN_HERE                                                                             \
+    (-1) /* the worker that spawns, or for which it stands in; from a foreign thread: BELAY_EINVAL */
 #define BELAY_PIN(worker) ((int32_t)(worker) + 1) /* that worker */
 
 enum {
@@ -38,7 +39,8 @@ enum {
     /* A service: it does not count as an ordinary member of its scope, for belay_scope_wait, belay_scope_count and the
      * cap, nor is its outcome kept. When the scope closes and its ordinary tasks have ended, services are cancelled,
      * the youngest first, each once the one before has ended; from then on new services are refused (BELAY_ESHUTDOWN),
-     * and ordinary tasks that services still spawn are waited for. A service's error is an error of the scope. A cancel
+     * and ordinary tasks that services still spawn are waited for. A service's error is an error of the scope. A
+     * cancel
      * of the scope reaches its services and ordinary tasks at the same time. Not in an owner's scope: BELAY_EINVAL. */
     BELAY_TASK_SERVICE = 1u << 1
 };
@@ -168,7 +170,8 @@ BELAY_API belay_task *belay_self(void);
 /* The calling task's own handle, without a reference (weak). All zero for NULL. Does not wait. */
 BELAY_API belay_task_handle belay_task_self_handle(belay_task *self);
 
-/* The worker the calling thread is, or -1 on a foreign thread. Does not wait. */
+/* The worker the calling thread is, or -1 on a foreign thread. Below belay_executor_workers, or on a spare worker (see
+ * blocking.h) below that plus BELAY_SPARE_WORKERS. Does not wait. */
 BELAY_API int32_t belay_worker_index(void);
 
 #ifdef __cplusplus

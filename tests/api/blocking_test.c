@@ -1,4 +1,4 @@
-/* Functions that block, on threads of their own; and the hint. More calls than threads: blocking_cap_test.c. */
+/* Functions that block, on threads of their own. More calls than threads: blocking_cap_test.c. */
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -99,8 +99,6 @@ static void test_on_a_foreign_thread_the_function_runs_right_there(void **state)
 static belay_status bad_calls(belay_task *self, void *arg) {
     EXPECT_STATUS(belay_blocking(self, NULL, arg, NULL), BELAY_EINVAL);
     EXPECT_STATUS(belay_blocking(NULL, block, arg, NULL), BELAY_ECONTEXT);
-    EXPECT_STATUS(belay_block_begin(NULL), BELAY_ECONTEXT);
-    EXPECT_STATUS(belay_block_end(NULL), BELAY_ECONTEXT);
     return BELAY_OK;
 }
 
@@ -166,52 +164,6 @@ static void test_a_forked_child_is_refused(void **state) {
     assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
 }
 
-/* ---- the hint -------------------------------------------------------------------------------- */
-
-typedef struct hint_case {
-    tally ran;
-} hint_case;
-
-enum { QUEUED = 20 };
-
-/* Blocks its worker until the tasks it has queued there have run. */
-static belay_status block_on_others(belay_task *self, void *arg) {
-    hint_case *c = arg;
-    for (int i = 0; i < QUEUED; i++) {
-        EXPECT_STATUS(belay_spawn(self, belay_scope_current(self), body_tally, &c->ran, NULL, NULL),
-                      BELAY_OK);
-    }
-    EXPECT_STATUS(belay_block_begin(self), BELAY_OK);
-    EXPECT_STATUS(belay_block_begin(self), BELAY_EALREADY);
-    tally_await(&c->ran, QUEUED);
-    EXPECT_STATUS(belay_block_end(self), BELAY_OK);
-    EXPECT_STATUS(belay_block_end(self), BELAY_EALREADY);
-    return BELAY_OK;
-}
-
-static void test_the_work_of_a_worker_that_blocks_is_done_by_others(void **state) {
-    if (workers_of(state) == 1) {
-        return; /* no worker is added */
-    }
-    hint_case c = {0};
-    for (int i = 0; i < 20; i++) {
-        tally_set(&c.ran, 0);
-        run(executor_of(state), block_on_others, &c);
-    }
-}
-
-static belay_status wait_in_between(belay_task *self, void *arg) {
-    (void)arg;
-    EXPECT_STATUS(belay_block_begin(self), BELAY_OK);
-    EXPECT_STATUS(belay_sleep_until(self, belay_after(BELAY_MILLISECOND / 2)), BELAY_OK);
-    EXPECT_STATUS(belay_block_end(self), BELAY_EALREADY);
-    return BELAY_OK;
-}
-
-static void test_a_wait_ends_the_hint(void **state) {
-    run(executor_of(state), wait_in_between, NULL);
-}
-
 int main(void) {
     watchdog_start();
     const struct CMUnitTest tests[] = {
@@ -225,8 +177,6 @@ int main(void) {
         BOTH(test_the_function_may_wait_like_a_foreign_thread),
         BOTH(test_without_a_thread_to_be_had_the_call_is_refused),
         BOTH(test_a_forked_child_is_refused),
-        BOTH(test_the_work_of_a_worker_that_blocks_is_done_by_others),
-        BOTH(test_a_wait_ends_the_hint),
     };
     return cmocka_run_group_tests_name("api/blocking", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Running out: of memory through the hook, of tasks, scopes and stacks. What was accepted ends, what was refused is the
+/* Running out: of memory through the hook, of tasks, scopes and stacks. What was accepted ends, what was refused
+ * is the
  * caller's, nothing is lost and nothing hangs; when there is room again, work goes on. */
 #include "api/support.h"
 
@@ -166,7 +167,7 @@ static void test_fork_without_memory_is_enomem_at_its_sync_and_in_the_outcome(vo
 /* The limit is a promise: free records in caches (two batches of 64 per worker and per shard of outsiders) come on
  * top. */
 static uint32_t most_cached(const belay_executor *ex) {
-    return (belay_executor_workers(ex) + 8) * 128;
+    return (2 * belay_executor_workers(ex) + 8) * 128; /* spares are as many as workers */
 }
 
 static uint32_t fill_with_sleepers(belay_executor *ex, belay_scope scope, tally *drops) {
@@ -215,10 +216,10 @@ static void test_scope_beyond_max_scopes_is_enomem_until_one_is_closed(void **st
     belay_config config = test_config(workers_of(state));
     config.max_scopes = 4; /* the root is one */
     belay_executor *ex = executor_make(&config);
-    static belay_scope scopes[2048];
+    static belay_scope scopes[4096];
     for (int round = 0; round < 5; round++) {
         uint32_t open = 0;
-        while (open < 2047 && belay_scope_open_root(ex, NULL, &scopes[open]) == BELAY_OK) {
+        while (open < 4095 && belay_scope_open_root(ex, NULL, &scopes[open]) == BELAY_OK) {
             open++;
         }
         assert_true(open >= 3 && open <= 3 + most_cached(ex));

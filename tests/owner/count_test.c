@@ -1,4 +1,5 @@
-/* A scope's count: the home worker's part and the word together, unbiasing, flags, pins, watching, and death. The scope
+/* A scope's count: the home worker's part and the word together, unbiasing, flags, pins, watching, and death. The
+ * scope
  * is alone here, in an executor of which nothing runs. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +33,7 @@ static const driver no_driver = {.poll = poll_nothing, .deadline = never, .busy 
 static int start_with(bool symmetric) {
     memset(&ex, 0, sizeof ex);
     memset(&s, 0, sizeof s);
-    if (!sched_init(&ex.sched, 2, symmetric, 0, &no_driver, allocator_default())) {
+    if (!sched_init(&ex.sched, 2, 0, symmetric, 0, &no_driver, allocator_default())) {
         return -1;
     }
     s.executor = &ex;

@@ -71,7 +71,7 @@ static const driver bare_driver = {
 static inline void bare_open(sched *s, uint32_t workers, bool symmetric, int64_t spin) {
     memset(s, 0, sizeof *s);
     store_relaxed(&bare_deadline, PORT_NEVER); /* relaxed: nobody else runs */
-    assert_true(sched_init(s, workers, symmetric, spin, &bare_driver, allocator_default()));
+    assert_true(sched_init(s, workers, 0, symmetric, spin, &bare_driver, allocator_default()));
 }
 
 static inline void bare_close(sched *s) {

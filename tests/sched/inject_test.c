@@ -75,7 +75,7 @@ static void submit_goes_where_the_caller_is(void **state) {
     assert_entry(private_take(own), 1);
     assert_entry(private_take(own), 0);
     memset(&elsewhere, 0, sizeof elsewhere);
-    assert_true(sched_init(&elsewhere, 1, true, 0, &bare_driver, allocator_default()));
+    assert_true(sched_init(&elsewhere, 1, 0, true, 0, &bare_driver, allocator_default()));
     port_current_set(&elsewhere.workers[0]);
     sched_submit(&s, &entries[2].run); /* a worker, but of another scheduler */
     assert_int_equal(runq_size(&own->queue) + runq_size(&elsewhere.workers[0].queue), 0);

@@ -1,6 +1,8 @@
 /* See scenario.h. */
 #include "scenario.h"
 
+#include "sched/block.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,32 +127,57 @@ static void not_watched(sched *s, bool armed) {
     (void)armed;
 }
 
-static const driver timeless = {.poll = no_timer, .deadline = no_deadline, .busy = not_watched};
+static bool hire(worker *w);
+
+static const driver timeless = {
+    .poll = no_timer, .deadline = no_deadline, .busy = not_watched, .hire = hire};
 
 void bench_open(bench *b, uint32_t workers, void (*run)(worker *w, runnable *r)) {
+    bench_open_with(b, workers, 0, run);
+}
+
+void bench_open_with(bench *b, uint32_t workers, uint32_t spares,
+                     void (*run)(worker *w, runnable *r)) {
     b->executor = port_heap_allocate(sizeof *b->executor, 64);
     sim_check(b->executor != NULL, "no memory");
     memset(b->executor, 0, sizeof *b->executor);
     b->run = run;
+    b->poor = false;
     b->threads = 0;
     b->sched = &b->executor->sched;
     b->executor->fibers.sched = b->sched;
     list_init(&b->executor->forks_suspended);
     int64_t spin = sim_choose(2) == 0 ? 0 : 500;
     bool symmetric = !port_membarrier_init();
-    sim_check(sched_init(b->sched, workers, symmetric, spin, &timeless, allocator_default()),
-              "no scheduler");
+    sim_check(
+        sched_init(b->sched, workers, spares, symmetric, spin, &timeless, allocator_default()),
+        "no scheduler");
     current = b;
 }
 
-static void bench_main(void *arg) {
-    worker *w = arg;
-    port_current_set(w);
+static void loop(worker *w) {
     for (runnable *r = worker_next(w); r != NULL; r = worker_next(w)) {
         owner_add(&w->turn, 1u);
         current->run(w, r);
     }
+}
+
+static void bench_main(void *arg) {
+    port_current_set(arg);
+    loop(arg);
     port_current_set(NULL);
+}
+
+static void spare_main(void *arg) {
+    port_current_set(arg);
+    while (block_await(arg)) {
+        loop(arg);
+    }
+    port_current_set(NULL);
+}
+
+static bool hire(worker *w) {
+    return !current->poor && port_thread_start(&w->thread, spare_main, w, "spare");
 }
 
 void bench_start(bench *b, uint32_t threads) {
@@ -163,6 +190,9 @@ void bench_close(bench *b) {
     sched_stop(b->sched);
     for (uint32_t i = 0; i < b->threads; i++) {
         port_thread_join(&b->thread[i]);
+    }
+    for (uint32_t i = b->sched->count; i < sched_live(b->sched); i++) {
+        port_thread_join(&b->sched->workers[i].thread);
     }
     sched_fini(b->sched);
     port_heap_release(b->executor, sizeof *b->executor, 64);

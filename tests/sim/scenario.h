@@ -71,9 +71,13 @@ typedef struct bench {
     void (*run)(worker *w, runnable *r);
     port_thread thread[4];
     uint32_t threads;
+    bool poor; /* no spare finds a thread */
 } bench;
 
 void bench_open(bench *b, uint32_t workers, void (*run)(worker *w, runnable *r));
+/* The same with so many spares for block hints. */
+void bench_open_with(bench *b, uint32_t workers, uint32_t spares,
+                     void (*run)(worker *w, runnable *r));
 void bench_start(bench *b, uint32_t threads);
 /* Stops, joins and frees. */
 void bench_close(bench *b);
