@@ -160,7 +160,9 @@ void task_tell(belay_executor *ex, belay_task *t, const belay_cancel_reason *rea
     if (opened != NULL && !MUTANT(cancel_task_alone)) {
         scope_cancel_opened(opened, reason);
     }
-    forks_cancel(ex, t, reason);
+    if (!MUTANT(cancel_forks_untold)) {
+        forks_cancel(ex, t, reason);
+    }
 }
 
 belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason) {
@@ -190,7 +192,7 @@ belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_r
 void task_mark_fork(belay_task *fork, const belay_task *owner) {
     uint32_t word = load_acquire(&owner->cancel); /* pairs with set_word */
     uint32_t after;
-    if ((word & WORD_CANCELED) != 0) {
+    if ((word & WORD_CANCELED) != 0 || (MUTANT(shield_fork_uncovered) && (word & WORD_RAW) != 0)) {
         (void)set_word(fork, word >> WORD_REASON, &after);
     }
 }

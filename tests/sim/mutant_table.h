@@ -68,6 +68,10 @@
       "the end of a shield does not look at what its parent was told", "shields/scope_member", 100) \
     X(shield_inner_masked, "shield", "owner/shield.c", \
       "a shield that ends with the one around stays in its task's word", "shields/after_both", 200) \
+    X(shield_fork_uncovered, "shield", "owner/cancel_task.c", \
+      "a fork that is stolen behind a shield takes over what the shield keeps out", "fork_shields/task_behind", 1000) \
+    X(cancel_forks_untold, "shield", "owner/cancel_task.c", \
+      "the end of a shield does not tell the task's stolen forks", "fork_shields/task_early", 200) \
     X(budget_no_early_knock, "budget", "owner/shield.c", \
       "cleanup of a task that was cancelled before has no end", "shields/task_budget", 200) \
     X(token_no_look, "token", "owner/token.c", \
