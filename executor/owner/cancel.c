@@ -41,11 +41,20 @@ static bool mark(scope *s, cancel_level level, const belay_cancel_reason *reason
     return true;
 }
 
-/* Marked by us, and pinned. */
-static void put(cancel_work *work, scope *s, cancel_level level, uint8_t walk) {
-    s->walk[level] = walk;
-    s->next[level] = work->todo[level];
-    work->todo[level] = s;
+/* Pinned; and marked by us, if the list is a level's. */
+static void put(cancel_work *work, scope *s, uint32_t which, uint8_t walk) {
+    s->walk[which] = walk;
+    s->next[which] = work->todo[which];
+    work->todo[which] = s;
+}
+
+/* Under the scope's lock, of one that was marked before: a shield that ends goes on to those below it all the same.
+ * It is on one such list at a time; whose, is all one, because what is done with it depends on its own mark alone. */
+static void pass(cancel_work *work, scope *s) {
+    if (s->walk[CANCEL_PASS] == 0 && !MUTANT(shield_stops_at_marked)) {
+        count_pin_open(s);
+        put(work, s, CANCEL_PASS, WALK_THROUGH);
+    }
 }
 
 /* Marks and pins a scope, and puts it on the list. The caller keeps it alive meanwhile. False: it was marked, or a
@@ -55,11 +64,13 @@ static bool take_up(cancel_work *work, scope *s, cancel_level level,
     lock_take(&s->lock);
     bool first = !(origin == FROM_ABOVE && shield_holds(s, level)) &&
                  mark(s, level, reason, origin != FROM_HERE);
-    lock_release(&s->lock);
     if (first) {
         count_pin_open(s);
         put(work, s, level, origin == FROM_SHIELD ? WALK_THROUGH : 0);
+    } else if (origin == FROM_SHIELD) {
+        pass(work, s);
     }
+    lock_release(&s->lock);
     return first;
 }
 
@@ -74,21 +85,32 @@ bool cancel_linked(cancel_work *work, scope *s, cancel_level level,
     return first;
 }
 
-/* Marks and pins the children of a marked scope, and puts them on the list. An owner that has just ended may still
- * be among them. */
-static void mark_children(cancel_work *work, scope *s, cancel_level level) {
-    bool through = (s->walk[level] & WALK_THROUGH) != 0;
-    lock_take(&s->lock);
-    for (list *node = s->children.next; node != &s->children; node = node->next) {
-        scope *child = list_entry(node, scope, sibling);
-        lock_take(&child->lock);
-        if (count_is_open(child) &&
-            !(through ? shield_end_below(child) : shield_holds(child, level)) &&
-            mark(child, level, &s->reason[level], true)) {
+/* Under the parent's lock. An owner that has just ended may still be among the children. */
+static void mark_child(cancel_work *work, scope *child, cancel_level level,
+                       const belay_cancel_reason *reason, bool through) {
+    lock_take(&child->lock);
+    if (count_is_open(child) && !(through ? shield_end_below(child) : shield_holds(child, level))) {
+        if (mark(child, level, reason, true)) {
             count_pin_open(child);
             put(work, child, level, through ? WALK_THROUGH : 0);
+        } else if (through) {
+            pass(work, child);
         }
-        lock_release(&child->lock);
+    }
+    lock_release(&child->lock);
+}
+
+/* Marks and pins the children of a marked scope, and puts them on the lists. */
+static void mark_children(cancel_work *work, scope *s, uint32_t which) {
+    lock_take(&s->lock);
+    bool through = (s->walk[which] & WALK_THROUGH) != 0;
+    cancel_level level = (cancel_level)which;
+    if (which == CANCEL_PASS) {
+        s->walk[which] = 0; /* who comes from now on passes again */
+        level = scope_canceled(s) ? CANCEL_HARD : CANCEL_SOFT;
+    }
+    for (list *node = s->children.next; node != &s->children; node = node->next) {
+        mark_child(work, list_entry(node, scope, sibling), level, &s->reason[level], through);
     }
     lock_release(&s->lock);
 }
@@ -139,21 +161,30 @@ static void tell(cancel_work *work, scope *s, cancel_level level) {
 }
 
 /* The next one, off its list. Hard ones first: they wake. */
-static scope *take_next(cancel_work *work, cancel_level *level) {
-    *level = work->todo[CANCEL_HARD] != NULL ? CANCEL_HARD : CANCEL_SOFT;
-    scope *s = work->todo[*level];
-    if (s != NULL) {
-        work->todo[*level] = s->next[*level];
+static scope *take_next(cancel_work *work, uint32_t *which) {
+    static const uint8_t order[CANCEL_LISTS] = {CANCEL_HARD, CANCEL_SOFT, CANCEL_PASS};
+    for (uint32_t i = 0; i < CANCEL_LISTS; i++) {
+        scope *s = work->todo[order[i]];
+        if (s != NULL) {
+            *which = order[i];
+            work->todo[*which] = s->next[*which];
+            return s;
+        }
     }
-    return s;
+    return NULL;
 }
 
 void cancel_work_off(cancel_work *work) {
-    cancel_level level;
-    for (scope *s = take_next(work, &level); s != NULL; s = take_next(work, &level)) {
-        mark_children(work, s, level);
-        tell(work, s, level);
-        if ((s->walk[level] & WALK_HELD) != 0) {
+    uint32_t which;
+    for (scope *s = take_next(work, &which); s != NULL; s = take_next(work, &which)) {
+        bool held = (s->walk[which] & WALK_HELD) != 0;
+        mark_children(work, s, which);
+        if (which == CANCEL_PASS) {
+            shield_tell(s);
+        } else {
+            tell(work, s, (cancel_level)which);
+        }
+        if (held) {
             scope_done(s->executor, s);
         } else {
             count_leave(NULL, s);
@@ -164,11 +195,9 @@ void cancel_work_off(cancel_work *work) {
 static belay_status cancel_tree(scope *s, cancel_level level, const belay_cancel_reason *reason,
                                 from origin) {
     cancel_work work = {.todo = {NULL}};
-    if (!take_up(&work, s, level, reason, origin)) {
-        return BELAY_EALREADY;
-    }
+    bool first = take_up(&work, s, level, reason, origin);
     cancel_work_off(&work);
-    return BELAY_OK;
+    return first ? BELAY_OK : BELAY_EALREADY;
 }
 
 belay_status scope_cancel_tree(scope *s, const belay_cancel_reason *reason) {
@@ -185,8 +214,9 @@ void scope_cancel_from_above(scope *s, cancel_level level, const belay_cancel_re
 
 /* ---- inheriting -------------------------------------------------------------------------------------------------- */
 
-/* What reaches a scope from its parent and its opener: the level's bit, or 0. */
-static uint32_t inherited_from(const scope *parent, const belay_task *opener,
+/* What reaches a scope from its parent and its opener: the level's bit, or 0. wanted: the bit of the opener's word
+ * that counts. */
+static uint32_t inherited_from(const scope *parent, const belay_task *opener, uint32_t wanted,
                                belay_cancel_reason *reason) {
     /* seq_cst, both: after linking; pairs with mark and with task_cancel. What the task's shields keep from the task
      * they keep from what it opens behind them: the end of the shield goes through that. */
@@ -196,7 +226,7 @@ static uint32_t inherited_from(const scope *parent, const belay_task *opener,
         *reason = parent->reason[CANCEL_HARD];
         return SCOPE_HARD;
     }
-    if ((own & WORD_CANCELED) != 0) {
+    if ((own & wanted) != 0) {
         reason_of_task(opener, reason);
         return SCOPE_HARD;
     }
@@ -209,8 +239,11 @@ static uint32_t inherited_from(const scope *parent, const belay_task *opener,
 
 void cancel_inherit(scope *s, const belay_task *opener, bool unshielded) {
     belay_cancel_reason reason;
-    uint32_t bit = inherited_from(load_relaxed(&s->parent), opener,
-                                  &reason); /* relaxed: constant while open */
+    /* At the end of a shield the task's word may still be masked, by shields inside of it: they end with it. */
+    bool raw = unshielded && !shield_around(s, opener) && !MUTANT(shield_inner_counts);
+    uint32_t bit =
+        inherited_from(load_relaxed(&s->parent), opener, /* relaxed: constant while open */
+                       raw ? WORD_RAW : WORD_CANCELED, &reason);
     if (bit != 0) {
         cancel_level level = bit == SCOPE_HARD ? CANCEL_HARD : CANCEL_SOFT;
         (void)cancel_tree(s, level, &reason, unshielded ? FROM_SHIELD : FROM_ABOVE);

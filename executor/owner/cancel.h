@@ -16,7 +16,8 @@ belay_status scope_soft_cancel_tree(scope *s, const belay_cancel_reason *reason)
 void scope_cancel_from_above(scope *s, cancel_level level, const belay_cancel_reason *reason);
 /* What one canceller has marked and not told yet, chained by the scopes' `next`: its memory are the scopes. */
 typedef struct cancel_work {
-    scope *todo[CANCEL_LEVELS];
+    scope *todo
+        [CANCEL_LISTS]; /* by level; and those marked before that the end of a shield passes through */
 } cancel_work;
 /* The same for a token that the scope follows: its own shield does not keep it out. Marks it only, and leaves the
  * telling to the work, so that a chain of links does not lie on the stack. True: the caller's hold (of scope_hold)
@@ -112,6 +113,8 @@ bool shield_holds(scope *s, cancel_level level);
 void shield_knock_early(scope *s);
 /* Arms the timer of a shield whose end is known; or ends it, if that has passed. By its opener, who is in it. */
 void shield_arm(scope *s);
+/* Does one of the opener's shields around this one hold still? Who ends it goes through this one afterwards. */
+bool shield_around(const scope *s, const belay_task *opener);
 /* Under the scope's lock, at its close. */
 void shield_disarm(scope *s);
 /* The scope is closed and left: its opener is without the shield. */

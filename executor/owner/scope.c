@@ -83,6 +83,7 @@ static void scope_fill(scope *s, belay_executor *ex, const belay_scope_options *
     s->results_last = NULL;
     s->services = (services){0};
     shard_init(s);
+    s->walk[CANCEL_PASS] = 0;
     for (int i = 0; i < CANCEL_LEVELS; i++) {
         s->reason[i] = (belay_cancel_reason){0};
         s->inherited[i] = false;

@@ -22,7 +22,7 @@ typedef struct shard {
 
 /* How hard a cancel is. The bits of a scope's cancel word are 1 << level's complement: see SCOPE_HARD. */
 typedef enum cancel_level { CANCEL_SOFT = 0, CANCEL_HARD = 1, CANCEL_LEVELS } cancel_level;
-enum { SCOPE_HARD = 1, SCOPE_SOFT = 2 };
+enum { SCOPE_HARD = 1, SCOPE_SOFT = 2, CANCEL_PASS = CANCEL_LEVELS, CANCEL_LISTS };
 static inline uint32_t level_bit(cancel_level level) {
     return level == CANCEL_HARD ? SCOPE_HARD : SCOPE_SOFT;
 }
@@ -89,8 +89,8 @@ typedef struct scope {
     shard own;              /* the first shard */
     ATOMIC(shard *) shards; /* one per worker once there was contention; stays with the slot */
     list bulk;              /* in the executor's list of those to be told, under its lock */
-    struct scope *next[CANCEL_LEVELS]; /* a canceller's list; its who set that bit of `cancel` */
-    uint8_t walk[CANCEL_LEVELS];       /* likewise: how it came there, see owner/cancel.c */
+    struct scope *next[CANCEL_LISTS]; /* a canceller's lists: its who set that bit of `cancel` */
+    uint8_t walk[CANCEL_LISTS];       /* likewise: how it came there; owner/cancel.c */
     belay_cancel_reason reason[CANCEL_LEVELS]; /* written before the bit, then constant */
     bool inherited[CANCEL_LEVELS];             /* the reason came from an ancestor */
     belay_failure first;    /* the first error of a member, if `failed` is not 0 */

@@ -28,6 +28,7 @@ static bool end(scope *s) {
     bool first = s->shield == SHIELD_ACTIVE;
     if (first) {
         s->shield = SHIELD_ENDED;
+        s->shield_until = 0; /* whatever it was: for those that are opened inside from now on */
     }
     return first;
 }
@@ -55,7 +56,7 @@ bool shield_end_below(scope *s) {
     return false;
 }
 
-/* Only the canceller that marked the scope comes here, after its look under the lock. */
+/* The canceller that marked the scope comes here, or passes through it, after its look under the lock. */
 void shield_tell(scope *s) {
     if (!s->shielded) {
         return;
@@ -85,17 +86,30 @@ static void after_end(late_timer *t) {
     count_leave(NULL, s);
 }
 
-/* When the outermost of the active shields around ends: an inner one does not outlast it. */
+/* When the first of the shields around ends, or has ended: an inner one does not outlast it, nor begin after it. */
 static belay_time end_around(scope *s) {
     belay_time until = BELAY_NEVER;
     for (; s != NULL; s = load_relaxed(&s->parent)) { /* relaxed: constant while open */
         lock_take(&s->lock);
-        if (s->shield == SHIELD_ACTIVE && s->shield_until < until) {
+        if (s->shield != SHIELD_NONE && s->shield_until < until) {
             until = s->shield_until;
         }
         lock_release(&s->lock);
     }
     return until;
+}
+
+bool shield_around(const scope *s, const belay_task *opener) {
+    const scope *own =
+        load_relaxed(&opener->scope); /* relaxed, here and below: constant while open */
+    bool holds = false;
+    for (scope *at = load_relaxed(&s->parent); at != own && !holds;
+         at = load_relaxed(&at->parent)) {
+        lock_take(&at->lock);
+        holds = at->shield == SHIELD_ACTIVE;
+        lock_release(&at->lock);
+    }
+    return holds;
 }
 
 bool shield_begin(scope *s, scope *parent, belay_task *opener, belay_time until, bool on_knock) {
@@ -119,10 +133,19 @@ static void arm_end(scope *s) {
 }
 
 void shield_arm(scope *s) {
+    /* Again, now that it is linked: one around may have ended since shield_begin, and have passed by where this one
+     * was not yet. */
+    belay_time around = end_around(load_relaxed(&s->parent)); /* relaxed: constant while open */
     lock_take(&s->lock);
-    bool wanted = s->shield == SHIELD_ACTIVE && !s->shield_armed && s->shield_until != BELAY_NEVER;
-    bool past = wanted && deadline_is_past(s->shield_until) && end(s);
-    if (wanted && !past) {
+    bool active = s->shield == SHIELD_ACTIVE;
+    if (active && around < s->shield_until && !MUTANT(shield_no_second_look) &&
+        (!s->shield_armed || timer_disarm(&s->shield_end.timer))) {
+        s->shield_until = around;
+        s->shield_armed = false;
+    }
+    bool known = active && s->shield_until != BELAY_NEVER;
+    bool past = known && deadline_is_past(s->shield_until) && end(s);
+    if (known && !past && !s->shield_armed) {
         arm_end(s);
     }
     lock_release(&s->lock);

@@ -3,10 +3,11 @@
  *
  * A shield is a scope. It covers the task that opened it, its forks included, and every scope opened inside. (A fork
  * that was stolen before the shield was opened is not in its scope: a cancel of a scope around reaches that one.) One
- * that a stolen fork opens covers the fork alone. It keeps out cancels of the
- * task and of the scopes around, soft and hard, not a cancel, deadline or token of its own. It always has an end: at
- * its time, or when it is closed, what was kept out comes in. Inner shields end with the outer ones. The end of a timed
- * shutdown of the executor breaks all. */
+ * that a stolen fork opens covers the fork alone. It keeps out cancels of the task and of the scopes around, soft and
+ * hard, not a cancel, deadline or token of its own. It always has an end: at its time, or when it is closed, what was
+ * kept out comes in. Inner shields end with the outer ones, and inside one that has ended a new one keeps out
+ * nothing: what deferred cleanup opens ends with the budget, too. The end of a timed shutdown of the executor breaks
+ * all. */
 #ifndef BELAY_SHIELD_H
 #define BELAY_SHIELD_H
 

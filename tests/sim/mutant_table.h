@@ -72,6 +72,12 @@
       "a fork that is stolen behind a shield takes over what the shield keeps out", "fork_shields/task_behind", 1000) \
     X(cancel_forks_untold, "shield", "owner/cancel_task.c", \
       "the end of a shield does not tell the task's stolen forks", "fork_shields/task_early", 200) \
+    X(shield_stops_at_marked, "shield", "owner/cancel.c", \
+      "the end of a shield does not go on below a scope that was cancelled before", "shields/below_marked", 200) \
+    X(shield_inner_counts, "shield", "owner/cancel.c", \
+      "a shield that ends lets in nothing of the task's as long as there is one inside it", "shields/below_marked", 200) \
+    X(shield_no_second_look, "shield", "owner/shield.c", \
+      "a shield that is opened does not look again at those around", "shields/below_marked", 100000) \
     X(budget_no_early_knock, "budget", "owner/shield.c", \
       "cleanup of a task that was cancelled before has no end", "shields/task_budget", 200) \
     X(token_no_look, "token", "owner/token.c", \

@@ -221,6 +221,56 @@ static void scope_budget(void) {
     budget(cancel_place);
 }
 
+/* Further than the clock leaps, which goes to the next time that somebody sleeps for. */
+#define FAR (10000 * BELAY_SECOND)
+
+/* A scope in the cleanup was cancelled on its own, with a shield inside that kept that out: the budget's end ends
+ * this one, too. */
+static belay_status clean_below_marked(belay_task *self, void *arg) {
+    (void)arg;
+    belay_scope_options late = {.deadline = sim_choose(2) == 0 ? 1 : belay_after(BUDGET)};
+    belay_scope marked, inner;
+    sim_check(belay_scope_open(self, &late, &marked) == BELAY_OK, "no scope");
+    sim_check(belay_shield_open(self, belay_after(FAR), &inner) == BELAY_OK, "no shield");
+    if (sim_choose(2) == 0) {
+        tally_wait(
+            &told,
+            1); /* else the clock may have leapt to the shield's end before the cancel came */
+    }
+    bool before = tally_read(&told) != 0;
+    belay_time start = belay_now();
+    (void)belay_sleep_until(self, BELAY_NEVER);
+    sim_check(!before || belay_now() < start + FAR, "a budget does not end the shields inside");
+    (void)belay_scope_close(self, inner);
+    (void)belay_scope_close(self, marked);
+    tally_add(&cleaned, 1);
+    return BELAY_OK;
+}
+
+static belay_status defer_below_marked(belay_task *self, void *arg) {
+    (void)arg;
+    sim_check(belay_defer(self, clean_below_marked, NULL) == BELAY_OK, "not deferred");
+    return sim_choose(2) == 0 ? BELAY_OK : belay_sleep_until(self, belay_after(10000));
+}
+
+static void below_marked(void) {
+    belay_executor *ex = world_open();
+    belay_scope_options o = {.cleanup_budget = sim_choose(2) == 0 ? 1 : BUDGET};
+    belay_task_options run = {.flags = BELAY_TASK_RUN_CANCELED};
+    sim_check(belay_scope_open_root(ex, &o, &place) == BELAY_OK, "no scope");
+    sim_check(world_spawn_with(NULL, place, defer_below_marked, NULL, run, &victim) == BELAY_OK,
+              "refused");
+    void (*canceller)(void *arg) = sim_choose(2) == 0 ? cancel_victim : cancel_place;
+    port_thread thread = world_thread(canceller, NULL, "canceller");
+    tally_add(&ready, 1);
+    sim_check(belay_join(NULL, victim, NULL) == BELAY_OK, "not joined");
+    sim_check(tally_read(&cleaned) == 1, "what was deferred did not run");
+    port_thread_join(&thread);
+    sim_check(belay_task_release(victim) == BELAY_OK, "not released");
+    (void)belay_scope_close(NULL, place);
+    world_close(ex);
+}
+
 static const scenario list_of_scenarios[] = {
     {"task_against_end", reset, task_against_end, 2},
     {"scope_against_end", reset, scope_against_end, 2},
@@ -231,6 +281,7 @@ static const scenario list_of_scenarios[] = {
     {"after_both", reset, after_both, 2},
     {"task_budget", reset, task_budget, 2},
     {"scope_budget", reset, scope_budget, 2},
+    {"below_marked", reset, below_marked, 2},
 };
 
 __attribute__((constructor)) static void add(void) {
