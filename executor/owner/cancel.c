@@ -21,8 +21,8 @@
  * just ended, and those below end with it. */
 typedef enum from { FROM_HERE, FROM_TOKEN, FROM_ABOVE, FROM_SHIELD } from;
 
-/* How a scope came onto the list. Through: a shield has ended, and those below end with it. Held: by scope_hold, not
- * by a pin alone. */
+/* How a scope came onto a list, and those below it. Through: a shield has ended, and those below end with it. Held:
+ * by scope_hold, not by a pin alone: the canceller need not be inside the scope's executor otherwise. */
 enum { WALK_THROUGH = 1, WALK_HELD = 2 };
 
 /* ---- marking --------------------------------------------------------------------------------------------------- */
@@ -41,34 +41,43 @@ static bool mark(scope *s, cancel_level level, const belay_cancel_reason *reason
     return true;
 }
 
-/* Pinned; and marked by us, if the list is a level's. */
+/* Held as `walk` says; and marked by us, if the list is a level's. */
 static void put(cancel_work *work, scope *s, uint32_t which, uint8_t walk) {
     s->walk[which] = walk;
     s->next[which] = work->todo[which];
     work->todo[which] = s;
 }
 
+/* Holds it, and puts it on. For the duration of the call it is kept alive, and its executor, if it is to be held,
+ * entered. */
+static void hold_and_put(cancel_work *work, scope *s, uint32_t which, uint8_t walk) {
+    count_pin_open(s);
+    if ((walk & WALK_HELD) != 0 && !MUTANT(link_child_not_held)) {
+        registry_again(s->executor);
+    }
+    put(work, s, which, walk);
+}
+
 /* Under the scope's lock, of one that was marked before: a shield that ends goes on to those below it all the same.
  * It is on one such list at a time; whose, is all one, because what is done with it depends on its own mark alone. */
-static void pass(cancel_work *work, scope *s) {
+static void pass(cancel_work *work, scope *s, uint8_t walk) {
     if (s->walk[CANCEL_PASS] == 0 && !MUTANT(shield_stops_at_marked)) {
-        count_pin_open(s);
-        put(work, s, CANCEL_PASS, WALK_THROUGH);
+        hold_and_put(work, s, CANCEL_PASS, walk);
     }
 }
 
 /* Marks and pins a scope, and puts it on the list. The caller keeps it alive meanwhile. False: it was marked, or a
  * shield holds. */
 static bool take_up(cancel_work *work, scope *s, cancel_level level,
-                    const belay_cancel_reason *reason, from origin) {
+                    const belay_cancel_reason *reason, from origin, uint8_t held) {
+    uint8_t walk = (uint8_t)(held | (origin == FROM_SHIELD ? WALK_THROUGH : 0));
     lock_take(&s->lock);
     bool first = !(origin == FROM_ABOVE && shield_holds(s, level)) &&
                  mark(s, level, reason, origin != FROM_HERE);
     if (first) {
-        count_pin_open(s);
-        put(work, s, level, origin == FROM_SHIELD ? WALK_THROUGH : 0);
+        hold_and_put(work, s, level, walk);
     } else if (origin == FROM_SHIELD) {
-        pass(work, s);
+        pass(work, s, walk);
     }
     lock_release(&s->lock);
     return first;
@@ -87,14 +96,14 @@ bool cancel_linked(cancel_work *work, scope *s, cancel_level level,
 
 /* Under the parent's lock. An owner that has just ended may still be among the children. */
 static void mark_child(cancel_work *work, scope *child, cancel_level level,
-                       const belay_cancel_reason *reason, bool through) {
+                       const belay_cancel_reason *reason, uint8_t walk) {
+    bool through = (walk & WALK_THROUGH) != 0;
     lock_take(&child->lock);
     if (count_is_open(child) && !(through ? shield_end_below(child) : shield_holds(child, level))) {
         if (mark(child, level, reason, true)) {
-            count_pin_open(child);
-            put(work, child, level, through ? WALK_THROUGH : 0);
+            hold_and_put(work, child, level, walk);
         } else if (through) {
-            pass(work, child);
+            pass(work, child, walk);
         }
     }
     lock_release(&child->lock);
@@ -103,14 +112,14 @@ static void mark_child(cancel_work *work, scope *child, cancel_level level,
 /* Marks and pins the children of a marked scope, and puts them on the lists. */
 static void mark_children(cancel_work *work, scope *s, uint32_t which) {
     lock_take(&s->lock);
-    bool through = (s->walk[which] & WALK_THROUGH) != 0;
+    uint8_t walk = s->walk[which];
     cancel_level level = (cancel_level)which;
     if (which == CANCEL_PASS) {
         s->walk[which] = 0; /* who comes from now on passes again */
         level = scope_canceled(s) ? CANCEL_HARD : CANCEL_SOFT;
     }
     for (list *node = s->children.next; node != &s->children; node = node->next) {
-        mark_child(work, list_entry(node, scope, sibling), level, &s->reason[level], through);
+        mark_child(work, list_entry(node, scope, sibling), level, &s->reason[level], walk);
     }
     lock_release(&s->lock);
 }
@@ -156,7 +165,8 @@ static void tell(cancel_work *work, scope *s, cancel_level level) {
     token_call(s, level, work);
     if (level == CANCEL_SOFT && scope_has(s, BELAY_SCOPE_SOFT)) {
         (void)take_up(work, s, CANCEL_HARD, &s->reason[CANCEL_SOFT],
-                      s->inherited[CANCEL_SOFT] ? FROM_TOKEN : FROM_HERE);
+                      s->inherited[CANCEL_SOFT] ? FROM_TOKEN : FROM_HERE,
+                      s->walk[CANCEL_SOFT] & WALK_HELD);
     }
 }
 
@@ -195,7 +205,7 @@ void cancel_work_off(cancel_work *work) {
 static belay_status cancel_tree(scope *s, cancel_level level, const belay_cancel_reason *reason,
                                 from origin) {
     cancel_work work = {.todo = {NULL}};
-    bool first = take_up(&work, s, level, reason, origin);
+    bool first = take_up(&work, s, level, reason, origin, 0);
     cancel_work_off(&work);
     return first ? BELAY_OK : BELAY_EALREADY;
 }

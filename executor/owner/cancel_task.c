@@ -1,8 +1,8 @@
 /* Cancelling one task: its cancel word, the reason behind it, and what the task has opened and forked.
  *
- * The word (WORD_... in owner/scope.h) is changed by compare-and-swap only: by the first canceller, which sets WORD_RAW and the
- * reason's number, and by the task's shields, which come and go. Whoever brings about that it is cancelled and not shielded sets
- * WORD_CANCELED in the same step, and then tells the task. */
+ * The word (WORD_... in owner/scope.h) is changed by compare-and-swap only: by the first canceller, which sets
+ * WORD_RAW and the reason's number, and by the task's shields, which come and go. Whoever brings about that it is
+ * cancelled and not shielded sets WORD_CANCELED in the same step, and then tells the task. */
 #include "owner/forks.h"
 #include "base/mutant.h"
 #include "owner/scope.h"
@@ -31,7 +31,7 @@ uint32_t reason_slot_number(void) {
     return offsetof(reason_slot, number);
 }
 
-/* ---- the word ----------------------------------------------------------------------------------------------------- */
+/* ---- the word -------------------------------------------------------------------------------------------------- */
 
 static uint32_t settled(uint32_t word) {
     bool on = (word & WORD_RAW) != 0 && (word & WORD_SHIELDS) == 0;
@@ -69,12 +69,13 @@ static bool set_word(belay_task *t, uint32_t number, uint32_t *after) {
             return false;
         }
         *after = settled(word | WORD_RAW | number << WORD_REASON);
-        /* seq_cst: before the reads in task_wake_canceled (pairs with park_task and scope open); release of the reason */
+        /* seq_cst: before the reads in task_wake_canceled (pairs with park_task and scope open); release of the
+         * reason */
     } while (!cas_seq_cst(&t->cancel, &word, *after));
     return true;
 }
 
-/* ---- reasons ------------------------------------------------------------------------------------------------------- */
+/* ---- reasons --------------------------------------------------------------------------------------------------- */
 
 void reason_of_task(const belay_task *t, belay_cancel_reason *out) {
     belay_executor *ex = load_relaxed(&t->scope)->executor; /* relaxed: own */
@@ -123,7 +124,7 @@ bool task_reason_differs(const belay_task *fork, const belay_task *owner) {
            load_relaxed(&owner->cancel) >> WORD_REASON;
 }
 
-/* ---- telling --------------------------------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------------------------- */
 
 /* The outermost scope the task has opened, pinned; NULL: none. Under the shard's lock. */
 static scope *outermost_opened(belay_task *t) {
@@ -187,7 +188,7 @@ belay_status task_cancel(belay_executor *ex, belay_task *t, const belay_cancel_r
     return BELAY_OK;
 }
 
-/* ---- stolen forks: parts of a task, with a word of their own ------------------------------------------------------------- */
+/* ---- stolen forks: parts of a task, with a word of their own --------------------------------------------------- */
 
 void task_mark_fork(belay_task *fork, const belay_task *owner) {
     uint32_t word = load_acquire(&owner->cancel); /* pairs with set_word */
@@ -197,7 +198,7 @@ void task_mark_fork(belay_task *fork, const belay_task *owner) {
     }
 }
 
-/* ---- by handle ----------------------------------------------------------------------------------------------------------- */
+/* ---- by handle ------------------------------------------------------------------------------------------------- */
 
 belay_status belay_task_cancel_from(belay_task_handle task, belay_status code, const char *text,
                                     const char *site) {

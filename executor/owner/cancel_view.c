@@ -12,8 +12,7 @@ bool upcall_canceled(const belay_task *t) {
 }
 
 /* Also what makes a cancel known to a task: acquire, pairs with mark and set_word, so that what was written before
- * the cancel is seen by
- * who has seen the cancel. */
+ * the cancel is seen by who has seen the cancel. */
 void cancel_noticed(const belay_task *t) {
     /* relaxed, all others: own chain; `noticed` is read after the members are gone */
     const scope *around = load_relaxed(&t->scope);

@@ -143,6 +143,13 @@ belay_executor *registry_open(uint32_t number, uint64_t generation) {
     return ex;
 }
 
+void registry_again(belay_executor *ex) {
+    if (worker_in(ex) == NULL) {
+        fetch_add_relaxed(&guests_here(ex)->count,
+                          1u); /* relaxed: it is not zero, and so nobody goes on */
+    }
+}
+
 void registry_done(belay_executor *ex) {
     if (worker_in(ex) == NULL) {
         guest_leave(ex);

@@ -112,6 +112,8 @@ void guests_drain(belay_executor *ex);
  * registry_done leaves again. */
 belay_executor *registry_open(uint32_t number, uint64_t generation);
 void registry_done(belay_executor *ex);
+/* Once more, for who is inside by registry_open: cannot fail, whatever becomes of the executor. */
+void registry_again(belay_executor *ex);
 
 /* A task by handle: the record, with a reference for the caller. NULL: stale. */
 belay_task *task_open(belay_executor *ex, belay_task_handle h);

@@ -86,6 +86,8 @@
       "a scope that closes leaves its link at the token", "callbacks/links_taken_back", 100) \
     X(link_not_held, "token", "owner/token.c", \
       "what follows a token is not held until it was told", "links/chain_against_release", 100) \
+    X(link_child_not_held, "token", "owner/cancel.c", \
+      "the executor of a scope below one that follows a token is not entered", "links/executor_goes", 1000) \
     X(removal_no_wait, "callbacks", "owner/cell.c", \
       "removal does not wait for a callback that runs", "callbacks/removal_by_thread", 100) \
     X(done_late_lost, "done callbacks", "owner/notice.c", \

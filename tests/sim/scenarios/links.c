@@ -138,10 +138,38 @@ static void chain_against_release(void) {
     world_close(ex);
 }
 
+/* The link leads to a scope with another one in it, in an executor that ends as soon as these have. The canceller is
+ * no part of that one, and must not touch it when it has gone. */
+static belay_status follow_nested(belay_task *self, void *arg) {
+    belay_scope_options o = {.token = belay_source_token(source),
+                             .flags = sim_choose(2) == 0 ? BELAY_SCOPE_SOFT : 0};
+    belay_scope outer, inner;
+    (void)arg;
+    sim_check(belay_scope_open(self, &o, &outer) == BELAY_OK, "no scope");
+    sim_check(belay_scope_open(self, NULL, &inner) == BELAY_OK, "no scope");
+    tally_add(&ready, 1);
+    sim_check(belay_sleep_until(self, BELAY_NEVER) == BELAY_ECANCELED, "woke without a cancel");
+    (void)belay_scope_close(self, inner);
+    (void)belay_scope_close(self, outer);
+    return BELAY_OK;
+}
+
+static void executor_goes(void) {
+    belay_executor *ex = world_open(), *other = second_open();
+    open_source(ex);
+    port_thread top = world_thread(cancel_source, NULL, "top");
+    sim_check(belay_executor_run(other, follow_nested, NULL, NULL) == BELAY_OK, "not run");
+    second_close(other);
+    port_thread_join(&top);
+    sim_check(belay_source_release(source) == BELAY_OK, "not released");
+    world_close(ex);
+}
+
 static const scenario list_of_scenarios[] = {
     {"diamond_of_one", reset, diamond_of_one, 2},
     {"diamond_of_two", reset, diamond_of_two, 4},
     {"chain_against_release", reset, chain_against_release, 2},
+    {"executor_goes", reset, executor_goes, 4},
 };
 
 __attribute__((constructor)) static void add(void) {
