@@ -26,7 +26,7 @@ target_link_libraries(fault_sweep PRIVATE ${belay_inside})
 target_link_options(fault_sweep PRIVATE ${fault_wraps})
 set_target_properties(fault_sweep PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 
-set(fault_scenarios tasks limits forks flow locks owners cleanup races system many)
+set(fault_scenarios tasks limits forks flow locks owners cleanup cancels races system many)
 foreach(scenario IN LISTS fault_scenarios)
     if(BELAY_FAULT_FULL)
         belay_add_test(fault/sweep/${scenario} fault fault_sweep --full ${scenario})

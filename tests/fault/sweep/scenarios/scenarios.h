@@ -11,6 +11,7 @@ void scenario_flow(void);
 void scenario_locks(void);
 void scenario_owners(void);
 void scenario_cleanup(void);
+void scenario_cancels(void);
 void scenario_races(void);
 void scenario_system(void);
 void scenario_many(void);
