@@ -8,8 +8,8 @@
 #include "owner/registry.h"
 #include "task/fork.h"
 
-/* The high half of `ends`: tail in 21 bits, and the mark of a thief that publishes on the owner's behalf, with its number:
- * a thief whose mark was cleared must not take another's for its own. */
+/* The high half of `ends`: tail in 21 bits, and the mark of a thief that publishes on the owner's behalf, with its
+ * number: a thief whose mark was cleared must not take another's for its own. */
 #define FORK_FORCING (UINT32_C(1) << 31)
 #define FORK_TAIL ((UINT32_C(1) << 21) - 1)
 _Static_assert(SCHED_MAX_WORKERS <= 1 << 8, "a worker's number fits between tail and mark");
@@ -52,6 +52,10 @@ uint32_t forks_outstanding(belay_task *t);
 void forks_finish(belay_task *t);
 /* The task was cancelled itself: so are its stolen forks. Any thread; the caller holds a reference. */
 void forks_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason);
+/* owner/cancel_forks.c, under its owner's lock, when it is told: a stolen fork has ended. True: nobody holds the
+ * record, and the caller forgets it. */
+bool fork_ended(belay_task *r, bool own_cancel);
+void fork_forget(belay_executor *ex, belay_task *r, bool own_cancel);
 /* A fork of the task's, or of a stolen fork of it, had no memory. Only the running task. */
 void fork_lost(belay_task *t);
 /* Runs a stolen fork on a worker. */
@@ -60,8 +64,8 @@ void fork_run_stolen(belay_task *r);
 void fork_give_back(worker *w, belay_task *r);
 /* Makes everything public. Owner only. */
 void forks_publish_all(fork_deque *d);
-/* Publishing for a busy owner, in two halves: sets the thief's mark and reads how far the owner is; takes the mark off with
- * that many public, unless the owner has come. In between the owner may go on. */
+/* Publishing for a busy owner, in two halves: sets the thief's mark and reads how far the owner is; takes the mark
+ * off with that many public, unless the owner has come. In between the owner may go on. */
 typedef struct fork_force {
     uint64_t mark; /* `ends` with the mark */
     uint32_t tail;

@@ -204,14 +204,11 @@ static void settle(worker *w, belay_task *r, uint64_t what) {
     if (waiting != NULL) {
         (void)arm_wake(waiting);
     }
+    bool last = fork_ended(r, own_cancel);
     lock_release(l);
-    belay_executor *ex = executor_of_sched(w->sched);
-    if (own_cancel) {
-        cancel_forget(ex, w, r);
+    if (last) {
+        fork_forget(executor_of_sched(w->sched), r, own_cancel);
     }
-    store_relaxed(&r->cancel, 0u); /* relaxed: the record is ours */
-    state_free(r);
-    slot_give(ex, w, SLOT_TASK, r);
 }
 
 void fork_run_stolen(belay_task *r) {
@@ -232,72 +229,4 @@ void fork_run_stolen(belay_task *r) {
 void fork_give_back(worker *w, belay_task *r) {
     state_refuse(r);
     settle(w, r, FORK_BACK);
-}
-
-/* ---- cancelling -------------------------------------------------------------------------------------------------- */
-
-/* The stolen fork in this slot, with its owner's cancel word copied to it. NULL: none. Under the owner's lock. */
-static belay_task *mark_slot(belay_task *owner, belay_fork_slot *slot) {
-    uint64_t state = load_acquire(fork_state_of(slot)); /* pairs with announce */
-    if (state == 0 || (state & FORK_DONE) != 0) {
-        return NULL;
-    }
-    belay_task *r = (belay_task *)(uintptr_t)state;
-    if (r->v.parent != owner) {
-        return NULL;
-    }
-    task_mark_fork(r, owner);
-    /* relaxed: under the lock. Not so: the owner we came for has ended, and its record has another life */
-    return (load_relaxed(&r->cancel) & WORD_RAW) != 0 ? r : NULL;
-}
-
-/* The task's deque, if it has one. Under a lock without which the task cannot end: then its fiber, where a task without
- * forks has its view, is still there. The deque may be looked at later as well: it is type-stable. */
-static fork_deque *deque_of_live(const belay_task *t) {
-    phase now = state_phase(t);
-    if (now != PHASE_RUNNING && now != PHASE_SUSPENDED) {
-        return NULL; /* not started: no forks, and `fork` is what an earlier life has left */
-    }
-    fork_deque *d = load_acquire(&t->fork); /* pairs with attach and begin */
-    return d->capacity != 0 ? d : NULL;
-}
-
-static void cancel_deque(belay_executor *ex, belay_task *t, fork_deque *d,
-                         const belay_cancel_reason *reason);
-
-/* One slot: marks its stolen fork, wakes it, and cancels what it has opened and forked. False: there are no more. */
-static bool cancel_slot(belay_executor *ex, belay_task *t, fork_deque *d, uint32_t i,
-                        const belay_cancel_reason *reason) {
-    lock *l = task_lock(t);
-    lock_take(l);
-    /* relaxed: both change only while no fork is stolen, or under the lock */
-    bool more = load_relaxed(&d->owner) == t && i < fork_tail(load_relaxed(&d->ends));
-    belay_task *r = more ? mark_slot(t, fork_slot(d, i)) : NULL;
-    scope *opened =
-        r != NULL ? task_wake_canceled(ex, r) : NULL; /* under the lock, without which r may end */
-    fork_deque *own = r != NULL ? deque_of_live(r) : NULL;
-    lock_release(l);
-    if (opened != NULL) {
-        scope_cancel_opened(opened, reason);
-    }
-    if (own != NULL) {
-        cancel_deque(ex, r, own, reason); /* if it has ended by now, its slots say so */
-    }
-    return more;
-}
-
-static void cancel_deque(belay_executor *ex, belay_task *t, fork_deque *d,
-                         const belay_cancel_reason *reason) {
-    for (uint32_t i = 0; i < d->capacity && cancel_slot(ex, t, d, i, reason); i++) {
-    }
-}
-
-void forks_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason) {
-    lock *l = task_lock(t);
-    lock_take(l);
-    fork_deque *d = deque_of_live(t);
-    lock_release(l);
-    if (d != NULL) {
-        cancel_deque(ex, t, d, reason);
-    }
 }

@@ -68,6 +68,47 @@ static void test_canceled_sync_stays_until_its_fork_has_ended(void **state) {
     }
 }
 
+/* ---- forks of forks, each stolen: the walk down to the last needs no stack ------------------------ */
+
+enum { DEPTH = 3000 };
+
+typedef struct deep {
+    uint64_t left;
+    shared *s;
+} deep;
+
+static belay_status go_deeper(belay_task *self, void *arg) {
+    deep *d = arg;
+    deep next = {.left = d->left - 1, .s = d->s};
+    if (next.left != 0) {
+        EXPECT_STATUS(belay_fork(self, go_deeper, &next), BELAY_OK);
+    }
+    (void)tally_add(&d->s->stolen);
+    EXPECT_STATUS(belay_sleep_until(self, BELAY_NEVER), BELAY_ECANCELED);
+    (void)tally_add(&d->s->canceled);
+    if (next.left != 0) {
+        EXPECT_STATUS(belay_sync(self), BELAY_ECANCELED);
+    }
+    return BELAY_ECANCELED;
+}
+
+static belay_status cancel_the_first(belay_task *self, void *arg) {
+    shared *s = arg;
+    (void)self;
+    EXPECT_STATUS(belay_task_cancel(s->task, 71, NULL), BELAY_OK);
+    return BELAY_OK;
+}
+
+static void test_cancel_reaches_the_last_of_a_long_chain_of_stolen_forks(void **state) {
+    shared s = {0};
+    deep first = {.left = DEPTH, .s = &s};
+    s.task = spawn_outside(executor_of(state), go_deeper, &first);
+    tally_await(&s.stolen, DEPTH);
+    run(executor_of(state), cancel_the_first, &s);
+    assert_int_equal(join_outside(s.task).kind, BELAY_OUTCOME_CANCELED);
+    assert_int_equal(tally_read(&s.canceled), DEPTH);
+}
+
 /* ---- what a fork does in its task's name: `nap` makes sure that it was stolen ------------------------------------ */
 
 static belay_status fork_then_nap(belay_task *self, shared *s, belay_fork_body *body) {
@@ -163,6 +204,7 @@ int main(void) {
         BOTH(test_cancel_of_a_task_reaches_its_stolen_forks),
         BOTH(test_cancel_of_the_scope_reaches_stolen_forks),
         BOTH(test_canceled_sync_stays_until_its_fork_has_ended),
+        BOTH(test_cancel_reaches_the_last_of_a_long_chain_of_stolen_forks),
         BOTH(test_scope_left_open_by_a_stolen_fork_is_drained_and_reported),
         BOTH(test_stolen_fork_spawns_into_its_tasks_scope),
         BOTH(test_result_set_by_a_stolen_fork_is_the_tasks),

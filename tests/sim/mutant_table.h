@@ -78,6 +78,8 @@
       "a shield that ends lets in nothing of the task's as long as there is one inside it", "shields/below_marked", 200) \
     X(shield_no_second_look, "shield", "owner/shield.c", \
       "a shield that is opened does not look again at those around", "shields/below_marked", 100000) \
+    X(fork_not_held, "cancel", "owner/cancel_forks.c", \
+      "a stolen fork that ends is forgotten while a canceller is below it", "fork_shields/ends_on_the_way", 20000) \
     X(budget_no_early_knock, "budget", "owner/shield.c", \
       "cleanup of a task that was cancelled before has no end", "shields/task_budget", 200) \
     X(token_no_look, "token", "owner/token.c", \

@@ -153,11 +153,48 @@ static void scope_early(void) {
     play(early, cancel_place);
 }
 
+/* Forks of forks that come to their ends while the walk of a cancel is among them. */
+static belay_status leaf(belay_task *self, void *arg) {
+    (void)arg;
+    (void)belay_yield(self);
+    return BELAY_OK;
+}
+
+static belay_status branch(belay_task *self, void *arg) {
+    for (int i = 0; i < 2; i++) {
+        sim_check(belay_fork(self, leaf, arg) == BELAY_OK, "not forked");
+    }
+    (void)belay_yield(self);
+    (void)belay_sync(self);
+    (void)belay_yield(self);
+    (void)belay_sync(self);
+    return BELAY_OK;
+}
+
+static belay_status trunk(belay_task *self, void *arg) {
+    for (int i = 0; i < 2; i++) {
+        sim_check(belay_fork(self, branch, arg) == BELAY_OK, "not forked");
+        (void)belay_yield(self);
+    }
+    (void)belay_sync(self);
+    (void)belay_sync(self);
+    return sleep_on(self, arg);
+}
+
+static void ends_on_the_way(void) {
+    play(trunk, cancel_victim);
+}
+
 static const scenario list_of_scenarios[] = {
-    {"task_behind", reset, task_behind, 2}, {"scope_behind", reset, scope_behind, 2},
-    {"task_own", reset, task_own, 2},       {"scope_own", reset, scope_own, 2},
-    {"task_both", reset, task_both, 2},     {"scope_both", reset, scope_both, 2},
-    {"task_early", reset, task_early, 2},   {"scope_early", reset, scope_early, 2},
+    {"task_behind", reset, task_behind, 2},
+    {"scope_behind", reset, scope_behind, 2},
+    {"task_own", reset, task_own, 2},
+    {"scope_own", reset, scope_own, 2},
+    {"task_both", reset, task_both, 2},
+    {"scope_both", reset, scope_both, 2},
+    {"ends_on_the_way", reset, ends_on_the_way, 1},
+    {"task_early", reset, task_early, 2},
+    {"scope_early", reset, scope_early, 2},
 };
 
 __attribute__((constructor)) static void add(void) {
