@@ -163,7 +163,7 @@ test_a_fork_from_before_the_shield_hears_of_it_with_its_task_at_the_latest(void 
     act(executor_of(state), fork_then_shield, 2, 1);
 }
 
-/* ---- a fork's own shield ------------------------------------------------------------------------------------------ */
+/* ---- a fork's own shield ---------------------------------------------------- */
 
 static belay_status shield_in_fork(belay_task *self, void *arg) {
     play *p = arg;

@@ -56,7 +56,7 @@ static void cancel_one(belay_executor *ex) {
     fault_join(NULL, task);
 }
 
-/* ---- a chain ------------------------------------------------------------------------------------------------------ */
+/* ---- a chain -------------------------------------------------------- */
 
 static void count_call(const belay_cancel_reason *reason, void *arg) {
     CHECKED(reason->code == CODE && reason->text == why && ((fault_ticket *)arg)->ran == 0);
