@@ -12,8 +12,7 @@ static void worker_left(void *arg) {
 }
 
 /* An exception is about to leave the running task's body. The exception's runtime ends the process next, and says
- * what was
- * thrown. */
+ * what was thrown. */
 static void body_threw(void) {
     const worker *w = worker_current();
     const belay_task *t = w != NULL ? load_relaxed(&w->task) : NULL; /* relaxed, all: own words */

@@ -1,15 +1,12 @@
 /* Block hints: whatever blocks inside one, what would free it runs.
  *
  * Tasks block their workers inside hints, on pipes that only other tasks of the same executor feed; often more of
- * them than
- * there are workers. Among them: short hints, nested ones, hints ended by a wait or by the task's end, tasks that
- * sleep, fork
- * and spawn inside, tasks pinned to workers, and cancels. At most as many block at once as there are workers and
- * spares, less one.
+ * them than there are workers. Among them: short hints, nested ones, hints ended by a wait or by the task's end,
+ * tasks that sleep, fork and spawn inside, tasks pinned to workers, and cancels. At most as many block at once as
+ * there are workers and spares, less one.
  *
  * Would catch: a place that nobody serves, a wake lost between a spare that leaves and a task that was just made
- * runnable
- * (a hang), a task lost in the queue of a spare that has left (the books), a timer that nobody fires. */
+ * runnable (a hang), a task lost in the queue of a spare that has left (the books), a timer that nobody fires. */
 #include "common/stress.h"
 
 #include <errno.h>

@@ -1,9 +1,8 @@
 /* See event/monitor.h.
  *
  * The word: NONE -> ACTIVE (start), ACTIVE <-> ASLEEP, any -> STOP. A worker that leaves idleness changes the idle
- * word
- * (seq_cst), then reads this one; the monitor writes ASLEEP (seq_cst), then reads the idle word: one sees the other.
- * The same holds for who has something for upcall_tend: it says so (seq_cst), then reads the word. */
+ * word (seq_cst), then reads this one; the monitor writes ASLEEP (seq_cst), then reads the idle word: one sees the
+ * other. The same holds for who has something for upcall_tend: it says so (seq_cst), then reads the word. */
 #include "event/monitor.h"
 
 #include "sched/block.h"

@@ -1,9 +1,8 @@
 /* Blocking functions on threads of their own, and the hint.
  *
- * The job lies on the caller's stack. It is queued under the pool's lock. The caller waits for its end, at first
- * as one
- * whom a cancel or a deadline may wake: then, under the same lock, it takes the job back if it has not been started,
- * and else waits again, as one who drains. So no thread outlives its caller's wait. */
+ * The job lies on the caller's stack. It is queued under the pool's lock. The caller waits for its end, at first as
+ * one whom a cancel or a deadline may wake: then, under the same lock, it takes the job back if it has not been
+ * started, and else waits again, as one who drains. So no thread outlives its caller's wait. */
 #include <belay/blocking.h>
 
 #include "owner/scope.h"

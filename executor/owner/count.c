@@ -198,9 +198,8 @@ static void wake_waiters(scope *s) {
 }
 
 /* We may be late: another who brought it to zero has woken the waiters, and those who wait now, perhaps in another
- * life
- * of the slot, wait for later tasks. So only a count that is zero under the lock is told; if it is not, the flag stays
- * set and whoever brings it to zero comes here. */
+ * life of the slot, wait for later tasks. So only a count that is zero under the lock is told; if it is not, the flag
+ * stays set and whoever brings it to zero comes here. */
 void scope_drained(scope *s) {
     lock_take(&s->lock);
     /* acquire: pairs with count_born, and with leaving */

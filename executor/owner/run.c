@@ -1,9 +1,8 @@
 /* A task's life on a worker: start, end, and giving way.
  *
  * The order at the end is a promise: body, (defers,) argument destructor, outcome published, joiners woken, scope
- * count,
- * reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope nor, without a
- * reference, the record may be touched. */
+ * count, reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope nor,
+ * without a reference, the record may be touched. */
 #include <stdio.h>
 
 #include "owner/forks.h"

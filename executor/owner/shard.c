@@ -143,9 +143,8 @@ static void collect(shard *h, batch *b, uint32_t most) {
     list_move_until(&h->told, head, node);
 }
 
-/* Under the lock. Not those that a shield protects: its end will tell them. Those that are the caller's now stay
- * in the
- * batch. */
+/* Under the lock. Not those that a shield protects: its end will tell them. Those that are the caller's now stay in
+ * the batch. */
 static void claim(batch *b) {
     uint32_t mine = 0;
     for (uint32_t i = 0; i < b->count; i++) {

@@ -1,10 +1,8 @@
-/* Block hints: spare workers that run in the place of those whose tasks block in the system.
- * docs/protocols/block.md holds the
- * parts, the steps and the argument.
+/* Block hints: spare workers that run in the place of those whose tasks block in the system. docs/protocols/block.md
+ * holds the parts, the steps and the argument.
  *
  * A place is a configured worker's part of the parallelism, with its timer wheel; `server` in that worker's record
- * says who
- * has it. `place` (a spare's), `server`, `hinted` and `serving` are written under sched.block_lock. */
+ * says who has it. `place` (a spare's), `server`, `hinted` and `serving` are written under sched.block_lock. */
 #ifndef BELAY_SCHED_BLOCK_H
 #define BELAY_SCHED_BLOCK_H
 
@@ -18,9 +16,8 @@ enum {
     UPKEEP_SPARE = 2 /* constant: a spare, which must look whether it still has its place */
 };
 
-/* The running task is going to block in the system, and: it is not any more. The end also comes by itself, when
- * the worker
- * picks again. On the worker's thread. */
+/* The running task is going to block in the system, and: it is not any more. The end also comes by itself, when the
+ * worker picks again. On the worker's thread. */
 void block_begin(worker *w);
 void block_end(worker *w);
 static inline bool block_hinted(const worker *w) {
@@ -43,9 +40,8 @@ void block_wake_server(sched *s, uint32_t place);
 /* Does the calling thread's worker serve it? */
 bool block_serves(const worker *w, uint32_t place);
 
-/* The life of a spare's thread, which is outside of the worker loop: hands over what it has queued, and waits
- * until it has a
- * place. False: the executor stops. Waits. */
+/* The life of a spare's thread, which is outside of the worker loop: hands over what it has queued, and waits until
+ * it has a place. False: the executor stops. Waits. */
 bool block_await(worker *w);
 /* It has a place and cannot serve it, for want of a stack: nobody does now. Waits until it is called again. */
 void block_decline(worker *w);

@@ -11,12 +11,11 @@
  *                        3. look at all queues again; found: take the bit back, search on
  *                        4. sleep on the own event count, read before step 1
  * Either the publisher's step 3 sees step 1, or the parker's step 3 sees the publisher's step 1. A publisher that
- * sees a searcher relies on it: a searcher either finds the work, or is the last to stop and takes steps 2 and 3.
- * A searcher that finds work and was the last wakes a successor if there is more to be seen. That look has no heavy
+ * sees a searcher relies on it: a searcher either finds the work, or is the last to stop and takes steps 2 and 3. A
+ * searcher that finds work and was the last wakes a successor if there is more to be seen. That look has no heavy
  * fence before it (it would delay the work found by microseconds), so it may miss what a busy worker is just
- * publishing
- * in the belief that we search on. Then that work waits for its own worker, or for the monitor's next round
- * (sched_nudge), and not for ever.
+ * publishing in the belief that we search on. Then that work waits for its own worker, or for the monitor's next
+ * round (sched_nudge), and not for ever.
  *
  * Whoever clears a bit in `parked` owes that worker a wake, and moves its count to searching before it: so a wake is
  * never spent on a worker that has left by itself, and the worker waits for it when it finds its bit gone. */

@@ -1,11 +1,9 @@
 /* Robbing other workers, and knowing whether there is anything to rob.
  *
  * A thief starts at a random victim and takes half of what its queue shows, then forked calls. What a victim hides
- * (the
- * claimed batch, the hand-off slot, the private part of a fork deque) is left alone until the victim has been busy
- * with
- * one task for SCHED_HIDDEN_NS. Taking half after R. Blumofe, C. Leiserson (JACM 1999) and D. Hendler, N. Shavit
- * ("Non-blocking steal-half work queues", PODC 2002). */
+ * (the claimed batch, the hand-off slot, the private part of a fork deque) is left alone until the victim has been
+ * busy with one task for SCHED_HIDDEN_NS. Taking half after R. Blumofe, C. Leiserson (JACM 1999) and D. Hendler, N.
+ * Shavit ("Non-blocking steal-half work queues", PODC 2002). */
 #include "sched/block.h"
 
 static uint32_t next_random(worker *w) {

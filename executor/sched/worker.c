@@ -107,8 +107,7 @@ static bool leaves(const worker *w) {
 }
 
 /* Looks everywhere, for at most the configured time, and less and less often: every look takes a cache line from a
- * busy
- * worker that is just writing to it. */
+ * busy worker that is just writing to it. */
 static runnable *search(worker *w) {
     int64_t now = port_clock_now();
     int64_t end = now + w->sched->spin;

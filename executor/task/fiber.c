@@ -71,9 +71,8 @@ static void spare_push(worker *w, fiber *f) {
     owner_add(&w->spare_count, 1u);
 }
 
-/* How many to make: one more each time, so that a worker whose tasks hardly suspend keeps few stacks, and one
- * whose tasks
- * all do seldom takes the pool's lock. */
+/* How many to make: one more each time, so that a worker whose tasks hardly suspend keeps few stacks, and one whose
+ * tasks all do seldom takes the pool's lock. */
 static uint32_t spares_wanted(worker *w) {
     uint32_t made = load_relaxed(&w->spares_made); /* relaxed: own word */
     if (PORT_FIBER_PER_TASK || made == SPARES_AT_ONCE) {
@@ -115,9 +114,8 @@ static void spares_shed(worker *w) {
     give_stacks(pool, memory, SPARES_AT_ONCE);
 }
 
-/* One spare must be in hand, for the task that is resumed now may suspend again. In builds with a fiber per task
- * no more are
- * kept, because a task to start needs a new one; nor while some worker has no stack. */
+/* One spare must be in hand, for the task that is resumed now may suspend again. In builds with a fiber per task no
+ * more are kept, because a task to start needs a new one; nor while some worker has no stack. */
 void fiber_recycle(worker *w, fiber *f) {
     fiber_pool *pool = fiber_pool_of(w);
     bool in_hand = load_relaxed(&w->spares) != NULL; /* relaxed: the owner's list */
@@ -157,11 +155,9 @@ static void post_swapped(worker *w, void *arg) {
     private_swapped(w);
 }
 
-/* ThreadSanitizer knows no order between the task that was just left and this stack, and is not to know one. But
- * the record of that task is
- * looked at here (park_task), and its scope, and where these were mapped a moment ago that seems to be a race with
- * the mapping. So the
- * mappings, and nothing else, come before. */
+/* ThreadSanitizer knows no order between the task that was just left and this stack, and is not to know one. But the
+ * record of that task is looked at here (park_task), and its scope, and where these were mapped a moment ago that
+ * seems to be a race with the mapping. So the mappings, and nothing else, come before. */
 static void see_records(worker *w) {
     const fiber_pool *pool = fiber_pool_of(w);
     for (int i = 0; i < 2 && pool->records[i] != NULL; i++) {
@@ -364,10 +360,9 @@ static bool starved_for_good(worker *w, const belay_task *t, uint32_t starved, u
            !spare_elsewhere(w, t);
 }
 
-/* No stack for a spare: a task to start waits until one comes back, tasks to resume go on. When nothing runs
- * anywhere and
- * no timer is armed, none can come back: then the task ends with an error. Else the worker naps, with the task in its
- * queue, so that a worker which has a stack may come for it. */
+/* No stack for a spare: a task to start waits until one comes back, tasks to resume go on. When nothing runs anywhere
+ * and no timer is armed, none can come back: then the task ends with an error. Else the worker naps, with the task in
+ * its queue, so that a worker which has a stack may come for it. */
 static void start_starved(worker *w, belay_task *t) {
     if (!pass_done(w)) {
         upcall_submit(w->sched, &t->run);
@@ -389,9 +384,8 @@ static void start_starved(worker *w, belay_task *t) {
     }
 }
 
-/* Is there a spare for when the task suspends? In a build with a fiber per task it should be fresh, and made now:
- * the next
- * task will run on it, and ThreadSanitizer orders a fiber after what its maker has done before. */
+/* Is there a spare for when the task suspends? In a build with a fiber per task it should be fresh, and made now: the
+ * next task will run on it, and ThreadSanitizer orders a fiber after what its maker has done before. */
 static bool ready(worker *w) {
     if (!fiber_reserve(w)) {
         return false;

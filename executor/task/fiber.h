@@ -1,11 +1,10 @@
 /* Fibers: the stacks that worker loops run on, and that a suspended task keeps.
  *
- * A worker's thread is always on some fiber whose outermost frame is the worker loop. The loop calls a task's body
- * on its
- * own stack. A task that suspends keeps the fiber, and the worker goes on with its loop on a spare; whoever
- * resumes the
- * task switches to the kept fiber, and its own, now idle in the loop, becomes a spare. So a task that never suspends
- * costs no switch and no stack. The loop asks for the current worker after every call: it may have moved.
+ * A worker's thread is always on some fiber whose outermost frame is the worker loop. The loop calls a task's body on
+ * its own stack. A task that suspends keeps the fiber, and the worker goes on with its loop on a spare; whoever
+ * resumes the task switches to the kept fiber, and its own, now idle in the loop, becomes a spare. So a task that
+ * never suspends costs no switch and no stack. The loop asks for the current worker after every call: it may have
+ * moved.
  *
  * What must happen only after a stack was left (making its task findable, giving it back) is the worker's `post`: the
  * next stack does it first.
@@ -73,9 +72,9 @@ void fiber_drop_spares(worker *w);
 /* Enters the worker loop from the thread's own stack; returns when the scheduler stops. */
 void fiber_run_worker(worker *w);
 
-/* Leaves the fiber of t, the running task, and runs something else; post(worker, arg) is called as soon as the
- * fiber is
- * left, on another stack, by the same thread. Returns when the task is resumed. The task has been set SUSPENDED. */
+/* Leaves the fiber of t, the running task, and runs something else; post(worker, arg) is called as soon as the fiber
+ * is left, on another stack, by the same thread. Returns when the task is resumed. The task has been set
+ * SUSPENDED. */
 void fiber_suspend(belay_task *t, worker_post *post, void *arg);
 /* Puts the running task t last in line, and runs others first, if there are any; sets its state. */
 void fiber_give_way(worker *w, belay_task *t);

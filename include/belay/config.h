@@ -36,8 +36,7 @@ typedef enum belay_log_level {
 typedef void belay_log_hook(belay_log_level level, const char *line, void *arg);
 
 /* Called on each worker thread before its first task and after its last, spare workers (see blocking.h) included,
- * whose
- * numbers are from `workers` on. May call what does not wait. */
+ * whose numbers are from `workers` on. May call what does not wait. */
 typedef void belay_thread_hook(uint32_t worker, void *arg);
 
 typedef enum belay_deadlock_kind {
@@ -95,8 +94,7 @@ typedef struct belay_config {
     void *thread_arg;
 
     /* NULL, or called once for each task that ended with an error which nobody has observed: it was a member of a
-     * scope
-     * with the policy supervise, the root among them, and nobody has taken its outcome with belay_join,
+     * scope with the policy supervise, the root among them, and nobody has taken its outcome with belay_join,
      * belay_scope_next or a done callback. Called on the thread that drops the last reference to the task, before the
      * scope's close returns if there never was a handle. May call what does not wait. */
     belay_unobserved_hook *unobserved;

@@ -52,8 +52,7 @@ typedef enum belay_task_state {
 
 typedef struct belay_task_info {
     /* Weak. All zero for a task that never had a handle (spawned with NULL for it): its record's generation is not
-     * used
-     * up, so a handle made now could name the record's next task. */
+     * used up, so a handle made now could name the record's next task. */
     belay_task_handle task;
     belay_scope scope;
     belay_task_state state;

@@ -1,6 +1,5 @@
-/* Running out: of memory through the hook, of tasks, scopes and stacks. What was accepted ends, what was refused
- * is the
- * caller's, nothing is lost and nothing hangs; when there is room again, work goes on. */
+/* Running out: of memory through the hook, of tasks, scopes and stacks. What was accepted ends, what was refused is
+ * the caller's, nothing is lost and nothing hangs; when there is room again, work goes on. */
 #include "api/support.h"
 
 enum { SLOTS = 64, STACKS = 12, SLEEPERS = 200 };

@@ -1,6 +1,5 @@
 /* A scope's count: the home worker's part and the word together, unbiasing, flags, pins, watching, and death. The
- * scope
- * is alone here, in an executor of which nothing runs. */
+ * scope is alone here, in an executor of which nothing runs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

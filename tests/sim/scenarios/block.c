@@ -1,6 +1,5 @@
 /* Block hints: spares run in the place of workers that block. The bare scheduler has no timer and no monitor, so
- * nothing
- * repairs a lost wakeup, or a place that nobody serves. */
+ * nothing repairs a lost wakeup, or a place that nobody serves. */
 #include "scenario.h"
 
 #include "sched/block.h"
