@@ -3,7 +3,8 @@
  * The root counts its tasks and the scopes that were opened in it from outside. One of those that nobody ever closes
  * would keep the root for ever, and there would be no task to name. So while it waits, shutdown looks now and then;
  * when at two looks in a row nothing held the root but such scopes, all of them empty, it closes them in their openers'
- * place and says so in the log. Within the grace it only says so: its openers may still use them. */
+ * place and says so in the log. Within the grace it only says so: its openers may still use them. Owners, and scopes
+ * with deferred calls, it never ends: they are named, and waited for until they are released or closed. */
 #include <belay/observe.h>
 
 #include "owner/scope.h"
@@ -43,8 +44,9 @@ static bool wait_for_root(belay_executor *ex, belay_time deadline, bool may_clos
         bool now = leftover_only(ex->root);
         if (now && before && may_close) {
             leftover_close(ex->root, deadline);
-        } else if (now && before && !told) {
-            leftover_name(ex->root);
+        }
+        if (now && before && !told) {
+            leftover_name(ex->root, may_close);
             told = true;
         }
         before = now;
@@ -91,7 +93,7 @@ static belay_status drain_root(belay_executor *ex, belay_time grace, belay_time 
     }
     break_shields(ex);
     name_stragglers(ex);
-    leftover_name(root);
+    leftover_name(root, false);
     return BELAY_EBUSY;
 }
 

@@ -52,6 +52,14 @@ bool cleanup_wanted(scope *s) {
     return wanted;
 }
 
+bool cleanup_is_there(scope *s) {
+    lock *l = cell_lock(s->executor, s->number);
+    lock_take(l);
+    bool there = !list_empty(&s->cleanup);
+    lock_release(l);
+    return there;
+}
+
 void cleanup_run_scope(belay_task *self, scope *s) {
     scope *shield = self != NULL ? cleanup_scope_open(self, s, BELAY_SITE) : NULL;
     const scope *base = self != NULL ? load_relaxed(&self->inner) : NULL; /* relaxed: own */

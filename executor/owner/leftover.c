@@ -6,8 +6,9 @@
  * BELAY_ESTALE when the scope has ended, or finds it set and leaves the scope alone. After that the close is the
  * ordinary one: a task that came in at the last moment, and a pin, are waited for.
  *
- * An owner or a source that nobody has released is pinned instead, and loses all its references at once: then it ends
- * by itself.
+ * A source that nobody has released is pinned instead, and loses all its references at once: then it ends by itself. An
+ * owner is never taken away: its drained hook frees what a thread with a reference may be using. Nor is a scope with
+ * deferred calls, which may do the same. Those are named, and waited for.
  *
  * No log hook is called under a lock: the names are copied. */
 #include <stdio.h>
@@ -17,9 +18,17 @@
 enum { NAMED = 8, LINE = 160 };
 
 /* Under its lock. */
-static void describe(const scope *s, char line[LINE]) {
-    snprintf(line, LINE, "scope %s (%s)", s->name != NULL ? s->name : "-",
-             s->site != NULL ? s->site : "-");
+static void describe(scope *s, char line[LINE]) {
+    const char *name = s->name != NULL ? s->name : "-";
+    const char *site = s->site != NULL ? s->site : "-";
+    if (s->kind == SCOPE_PLAIN) {
+        snprintf(line, LINE, "scope %s (%s)%s", name, site,
+                 cleanup_is_there(s) ? ", with deferred calls" : "");
+    } else {
+        snprintf(line, LINE, "%s %s (%s), references: %u",
+                 s->kind == SCOPE_OWNER ? "owner" : "source", name, site,
+                 (unsigned)load_relaxed(&s->external)); /* relaxed: a report */
+    }
 }
 
 /* Under the parent's lock: was it opened from outside? */
@@ -36,6 +45,11 @@ static bool is_left(scope *s) {
     return left;
 }
 
+/* Under the parent's lock: does its end call what frees objects that somebody outside may be using? */
+static bool is_held(scope *s) {
+    return s->kind == SCOPE_OWNER || (s->kind == SCOPE_PLAIN && cleanup_is_there(s));
+}
+
 bool leftover_only(scope *root) {
     uint64_t left = 0;
     lock_take(&root->lock);
@@ -48,13 +62,13 @@ bool leftover_only(scope *root) {
     return only;
 }
 
-void leftover_name(scope *root) {
+void leftover_name(scope *root, bool only_held) {
     char lines[NAMED][LINE];
     size_t count = 0;
     lock_take(&root->lock);
     for (const list *node = root->children.next; node != &root->children; node = node->next) {
         scope *s = list_entry(node, scope, sibling);
-        if (is_outsider(s)) {
+        if (is_outsider(s) && (!only_held || is_held(s))) {
             if (count < NAMED) {
                 describe(s, lines[count]);
             }
@@ -64,8 +78,8 @@ void leftover_name(scope *root) {
     lock_release(&root->lock);
     const options *o = &root->executor->opt;
     if (count != 0) {
-        options_log(o, BELAY_LOG_WARNING, "belay: %zu scopes opened from outside are not closed",
-                    count);
+        options_log(o, BELAY_LOG_WARNING,
+                    "belay: %zu scopes or owners from outside are not closed or released", count);
     }
     for (size_t i = 0; i < count && i < NAMED; i++) {
         options_log(o, BELAY_LOG_WARNING, "belay:   %s", lines[i]);
@@ -90,7 +104,7 @@ static scope *begin_one(scope *root, char line[LINE]) {
          node = node->next) {
         scope *s = list_entry(node, scope, sibling);
         lock_take(&s->lock);
-        if (is_outsider(s) && !s->closing && !s->reap && count_read(s) == 0) {
+        if (is_outsider(s) && !s->closing && !s->reap && !is_held(s) && count_read(s) == 0) {
             begin(s);
             describe(s, line);
             found = s;

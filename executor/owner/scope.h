@@ -252,6 +252,8 @@ void shards_cancel(scope *s);
 
 /* Under the lock: is there something deferred to the scope? If not, no more is taken. */
 bool cleanup_wanted(scope *s);
+/* Is there something now? Any thread. */
+bool cleanup_is_there(scope *s);
 /* Runs it, by the closer. */
 void cleanup_run_scope(belay_task *self, scope *s);
 /* The same for an owner, whose end is nobody's: as callbacks. */
@@ -307,9 +309,10 @@ belay_status scope_close_begun(belay_task *self, scope *s, int64_t deadline,
 /* owner/leftover.c. What holds the root: nothing but scopes that were opened from outside, without a task in them, and
  * that nobody is closing? */
 bool leftover_only(scope *root);
-/* Logs the open scopes below the root, the first few by name, as what is left. */
-void leftover_name(scope *root);
-/* Closes them, each after a line in the log. */
+/* Logs the open scopes below the root, the first few by name, as what is left: all, or those that leftover_close
+ * leaves. */
+void leftover_name(scope *root, bool only_held);
+/* Closes them, each after a line in the log, but for owners and scopes with deferred calls. */
 void leftover_close(scope *root, int64_t deadline);
 void scope_close_above(belay_task *t, const scope *base);
 /* Room under the cap: a slot, after waiting for it if may_wait. */

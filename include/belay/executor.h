@@ -25,15 +25,17 @@ BELAY_API belay_status belay_executor_create(const belay_config *config, belay_e
  * breaks shields and budgets of cleanup, and gives up.
  * Waits (drains). From a foreign thread only. Calling again continues where a timed call gave up; with
  * grace 0 cancelling begins at once.
- * Scopes of belay_scope_open_root are waited for, too. If, after the grace, for more than a quarter of a
- * second (at most half a second) nothing is left but such scopes, without a task in them and with nobody
- * closing them, they are closed in their openers' place, each named through the log hook with its site;
- * a closer that comes later hears BELAY_ESTALE, one that comes just then BELAY_EALREADY. Within the grace
- * they are only named.
+ * Scopes of belay_scope_open_root, owners and sources are waited for, too. If, after the grace, for more
+ * than a quarter of a second (at most half a second) nothing is left but such, without a task in them and
+ * with nobody closing them, scopes are closed in their openers' place and sources ended, each named through
+ * the log hook with its site; a closer that comes later hears BELAY_ESTALE, one that comes just then
+ * BELAY_EALREADY. Within the grace they are only named. An owner is never ended in its users' place, nor a
+ * scope that calls are deferred to: hook and calls free what a thread may be using. They are named, and
+ * waited for until they are released, or closed, or the deadline passes.
  *   BELAY_OK        no task is left and none can come; the workers are parked
  *   BELAY_EBUSY     the deadline passed with tasks alive (named through the log hook and by
- *                   belay_snapshot) or with such scopes open (named through the log hook);
- *                   everything stays as it is
+ *                   belay_snapshot), with such scopes open or owners unreleased (named through the log
+ *                   hook); everything stays as it is
  *   BELAY_EINVAL    NULL
  *   BELAY_ECONTEXT  called from a worker thread
  *   BELAY_ESTALE    destroyed
@@ -42,7 +44,8 @@ BELAY_API belay_status belay_executor_shutdown(belay_executor *executor, belay_t
                                                belay_time deadline);
 
 /* Shuts down without a time limit (grace 0), stops the worker threads and frees everything. All
- * handles become stale. The pointer must not be used afterwards. NULL is BELAY_OK.
+ * handles become stale. It waits as shutdown does, for owners that nobody releases for ever: who must end in
+ * time calls belay_executor_shutdown with a deadline first, and does not destroy after BELAY_EBUSY. The pointer must not be used afterwards. NULL is BELAY_OK.
  * Waits (drains). From a foreign thread only. BELAY_ECONTEXT, BELAY_ECHILD: as above, nothing done;
  * BELAY_EALREADY: another thread destroys it. */
 BELAY_API belay_status belay_executor_destroy(belay_executor *executor);

@@ -32,7 +32,8 @@ typedef struct belay_owner_options {
 } belay_owner_options;
 
 /* Makes an owner in the executor's root, with one external reference. Shutdown of the executor cancels its tasks, as
- * those of every scope, and waits until it is released. Does not wait. Any thread, any context.
+ * those of every scope, and waits until it is released: never ends one that somebody holds. Does not wait. Any
+ * thread, any context.
  *   BELAY_OK, BELAY_EINVAL, BELAY_ENOMEM, BELAY_ESHUTDOWN, BELAY_ECHILD */
 #define belay_owner_create(executor, options, out)                                                 \
     belay_owner_create_from((executor), (options), (out), BELAY_SITE)

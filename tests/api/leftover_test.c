@@ -93,6 +93,28 @@ static void test_nothing_is_closed_while_a_task_lives(void **state) {
     assert_int_equal(belay_scope_close(NULL, empty), BELAY_OK);
 }
 
+static belay_status free_object(belay_task *self, void *arg) {
+    (void)self;
+    (void)tally_add(arg);
+    return BELAY_OK;
+}
+
+static void test_a_scope_with_deferred_calls_is_left_to_its_opener(void **state) {
+    belay_executor *ex = executor_of(state);
+    tally freed = {0};
+    belay_scope scope = open_named(ex, "in use");
+    belay_scope empty = open_named(ex, "forgotten");
+    assert_int_equal(belay_scope_defer(scope, free_object, &freed), BELAY_OK);
+    assert_int_equal(belay_executor_shutdown(ex, 0, belay_after(800 * BELAY_MILLISECOND)),
+                     BELAY_EBUSY);
+    assert_int_equal(tally_read(&freed), 0);
+    assert_true(log_holds("scope in use ("));
+    assert_true(log_holds("with deferred calls"));
+    assert_int_equal(belay_scope_close(NULL, empty), BELAY_ESTALE);
+    assert_int_equal(belay_scope_close(NULL, scope), BELAY_OK);
+    assert_int_equal(tally_read(&freed), 1);
+}
+
 /* ---- against a late closer --------------------------------------------------------------------------------------- */
 
 enum { CLOSERS = 3, SCOPES = 40 };
@@ -144,6 +166,7 @@ int main(void) {
         BOTH(test_timed_shutdown_names_open_scopes_and_leaves_them_to_their_closer),
         BOTH(test_within_the_grace_an_open_scope_is_named_and_stays_usable),
         BOTH(test_nothing_is_closed_while_a_task_lives),
+        BOTH(test_a_scope_with_deferred_calls_is_left_to_its_opener),
         BOTH(test_a_late_closer_and_shutdown_close_each_scope_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

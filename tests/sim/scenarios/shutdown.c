@@ -225,11 +225,46 @@ static void leftover(void) {
     world_check_empty();
 }
 
+/* An object that a thread uses while the executor is destroyed: it is there until the release. */
+static belay_owner object;
+static tally freed;
+
+static void on_drained(void *arg) {
+    (void)arg;
+    tally_add(&freed, 1);
+}
+
+static void holder(void *arg) {
+    (void)arg;
+    nap(500 * BELAY_MILLISECOND - 1000 + (int64_t)sim_choose(3) * 1000);
+    sim_check(tally_read(&freed) == 0, "freed in use");
+    if (sim_choose(2) == 0) {
+        belay_status status = world_spawn(NULL, belay_owner_scope(object), note, NULL, NULL);
+        sim_check(status == BELAY_OK || over(status), "another refusal");
+    }
+    sim_check(belay_owner_release(object) == BELAY_OK, "lost a reference");
+    sim_check(tally_read(&freed) <= 1, "freed twice");
+}
+
+static void held_object(void) {
+    tally_reset(&freed);
+    belay_owner_options o = {.drained = on_drained};
+    begin();
+    sim_check(belay_task_release(target) == BELAY_OK, "not released");
+    sim_check(belay_owner_create(shared, &o, &object) == BELAY_OK, "no owner");
+    port_thread one = world_thread(holder, NULL, "one");
+    sim_check(belay_executor_destroy(shared) == BELAY_OK, "not destroyed");
+    sim_check(tally_read(&freed) == 1, "not freed");
+    port_thread_join(&one);
+    world_check_empty();
+}
+
 static const scenario list_of_scenarios[] = {
     {"spawn_destroy", reset, spawn_destroy, 2}, {"handle_destroy", reset, handle_destroy, 2},
     {"scope_destroy", reset, scope_destroy, 2}, {"shutdown_twice", reset, shutdown_twice, 2},
     {"next_life", reset, next_life, 4},         {"abroad", reset, abroad, 4},
-    {"leftover", reset, leftover, 2},           {"destroy_twice", reset, destroy_twice, 4},
+    {"held_object", reset, held_object, 2},     {"leftover", reset, leftover, 2},
+    {"destroy_twice", reset, destroy_twice, 4},
 };
 
 __attribute__((constructor)) static void add(void) {
