@@ -22,8 +22,9 @@ typedef struct port_thread {
     uintptr_t id; /* opaque; written by port_thread_start, read by port_thread_join */
 } port_thread;
 
-/* Starts a thread with all signals blocked and POSIX cancellation disabled. The name is cut to what
- * the system takes. Returns false when the system has no thread left; *out is then untouched. */
+/* Starts a thread with all signals blocked, but those of its own faults, and POSIX cancellation
+ * disabled. The name is cut to what the system takes. Returns false when the system has no thread
+ * left; *out is then untouched. */
 bool port_thread_start(port_thread *out, void (*entry)(void *arg), void *arg, const char *name);
 
 /* Waits for the thread's end. Exactly once for each started thread; never from the thread

@@ -12,6 +12,7 @@
 #include <belay/done.h>
 #include <belay/executor.h>
 #include <belay/failure.h>
+#include <belay/fault.h>
 #include <belay/foreign.h>
 #include <belay/fork.h>
 #include <belay/handle.h>

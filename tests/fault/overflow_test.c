@@ -15,19 +15,17 @@ static void judge(int number, siginfo_t *info, void *context) {
     (void)number;
     (void)context;
     const char *at = info->si_addr;
+    char line[256];
+    size_t length = belay_fault_text(at, line, sizeof line);
+    (void)!write(STDERR_FILENO, line, length);
     _exit(at >= guard_low && at < guard_end ? IN_THE_GUARD : ELSEWHERE);
 }
 
-/* On each worker: signals are blocked there, and the handler cannot run on the stack that is full. */
+/* On each worker: the handler cannot run on the stack that is full. */
 static void prepare_thread(uint32_t index, void *arg) {
     static char stacks[4][64 * 1024];
     const stack_t here = {.ss_sp = stacks[index], .ss_size = sizeof stacks[index]};
-    sigset_t faults;
     (void)arg;
-    (void)sigemptyset(&faults);
-    (void)sigaddset(&faults, SIGSEGV);
-    (void)sigaddset(&faults, SIGBUS);
-    (void)pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
     (void)sigaltstack(&here, NULL);
 }
 
@@ -90,7 +88,12 @@ static void run_attempt(void *arg) {
         catch_faults();
     }
     if (belay_executor_create(&config, &ex) == BELAY_OK) {
-        (void)belay_executor_run(ex, a->body, NULL, NULL);
+        const belay_task_options deep = {.name = "deep"};
+        belay_task_handle task;
+        if (belay_spawn(NULL, belay_executor_root(ex), a->body, NULL, &deep, &task) == BELAY_OK) {
+            (void)belay_join(NULL, task, NULL);
+            (void)belay_task_release(task);
+        }
         (void)belay_executor_destroy(ex); /* gives all stacks back */
     }
 }
@@ -100,12 +103,58 @@ static int end_of(void **state, port_guard best, belay_body *body, char *output)
     return child_run(run_attempt, &a, output);
 }
 
-static void test_a_marked_guard_page_is_hit(void **state) {
-    assert_int_equal(end_of(state, PORT_GUARD_MARKER, overflow, NULL), IN_THE_GUARD);
+static void hits(void **state, port_guard best) {
+    char output[CHILD_OUTPUT];
+    assert_int_equal(end_of(state, best, overflow, output), IN_THE_GUARD);
+    assert_non_null(strstr(output, "task deep ("));
+    assert_non_null(strstr(output, "overflow_test.c"));
+    assert_non_null(strstr(output, "has overflowed its stack"));
 }
 
-static void test_a_protected_guard_page_is_hit(void **state) {
-    assert_int_equal(end_of(state, PORT_GUARD_PROTECT, overflow, NULL), IN_THE_GUARD);
+static void test_a_marked_guard_page_is_hit_and_the_task_named(void **state) {
+    hits(state, PORT_GUARD_MARKER);
+}
+
+static void test_a_protected_guard_page_is_hit_and_the_task_named(void **state) {
+    hits(state, PORT_GUARD_PROTECT);
+}
+
+static belay_status fault_elsewhere(belay_task *self, void *arg) {
+    (void)self;
+    (void)arg;
+    *(volatile char *)(uintptr_t)port_page_size() = 1; /* nothing is mapped there */
+    return BELAY_OK;
+}
+
+static void test_a_fault_elsewhere_is_no_overflow(void **state) {
+    char output[CHILD_OUTPUT];
+    assert_int_equal(end_of(state, PORT_GUARD_MARKER, fault_elsewhere, output), ELSEWHERE);
+    assert_non_null(strstr(output, "task deep ("));
+    assert_non_null(strstr(output, "has caused a memory fault"));
+}
+
+static void test_outside_of_tasks_there_is_nothing_to_say(void **state) {
+    char line[8] = "before";
+    (void)state;
+    assert_int_equal(belay_fault_text(line, line, sizeof line), 0);
+    assert_string_equal(line, "");
+    assert_int_equal(belay_fault_text(line, NULL, 0), 0);
+}
+
+static belay_status cut(belay_task *self, void *arg) {
+    char line[12] = "";
+    (void)self;
+    (void)arg;
+    size_t length = belay_fault_text(line, line, sizeof line);
+    (void)!write(STDERR_FILENO, line, length);
+    _exit((int)length);
+}
+
+/* In a child, like all that creates executors here: a process that has had one has no children with executors. */
+static void test_a_line_that_is_too_long_is_cut(void **state) {
+    char output[CHILD_OUTPUT];
+    assert_int_equal(end_of(state, PORT_GUARD_MARKER, cut, output), 11);
+    assert_string_equal(output, "belay: task");
 }
 
 static void test_without_a_handler_it_is_sigsegv(void **state) {
@@ -124,8 +173,11 @@ static void test_a_damaged_canary_is_found(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BOTH_BARE(test_a_marked_guard_page_is_hit),
-        BOTH_BARE(test_a_protected_guard_page_is_hit),
+        BOTH_BARE(test_a_marked_guard_page_is_hit_and_the_task_named),
+        BOTH_BARE(test_a_protected_guard_page_is_hit_and_the_task_named),
+        BOTH_BARE(test_a_fault_elsewhere_is_no_overflow),
+        BOTH_BARE(test_outside_of_tasks_there_is_nothing_to_say),
+        BOTH_BARE(test_a_line_that_is_too_long_is_cut),
         BOTH_BARE(test_without_a_handler_it_is_sigsegv),
         BOTH_BARE(test_a_damaged_canary_is_found),
     };
