@@ -240,19 +240,25 @@ static belay_status end_only(belay_task *self, void *arg) {
     return BELAY_OK;
 }
 
+/* Or rather with the worker's next pick: that there was one shows when it has run something. */
 static void test_a_hint_ends_with_its_task(void **state) {
     belay_executor *ex = executor_of(state);
     int32_t strangers = 0, index = -1;
     for (int i = 0; i < 50; i++) {
         run(ex, forget_the_end, NULL);
         run(ex, end_only, NULL);
+    }
+    if (workers_of(state) != 1) {
+        return; /* nothing shows that all of them have picked */
+    }
+    while (index != 0) {
         run(ex, where_am_i, &index);
     }
     for (int i = 0; i < 50; i++) {
         run(ex, where_am_i, &index);
-        strangers += index >= (int32_t)workers_of(state);
+        strangers += index != 0;
     }
-    assert_true(strangers <= (int32_t)workers_of(state));
+    assert_true(strangers <= 1); /* the spare may have been about to pick */
 }
 
 int main(void) {
