@@ -10,22 +10,7 @@
  *   cold    its pages given back to the system
  * and is taken in the order warm, cold, fresh.
  *
- * Giving pages back costs an interrupt of every processor that runs the program (they hold the old
- * translations), whether it is one page or thousands. So it is done by the block: what is too much
- * leaves the bottom of the warm list, where the coldest are, and neighbours become one range (the
- * guards between them stay: neither kind minds). A million tasks that end in the order in which
- * they began are a few ranges a block; in any order they are one system call for a quarter of a
- * block where the kernel takes many ranges.
- *
- * How many stay warm: the cache, and a quarter as many as are in use, and a block. The quarter lets
- * a program that breathes do so without page faults, and bounds what fragmentation or a spike leave
- * behind by what is in use anyway: when nothing is, the cache and a block remain.
- *
- * Somebody who looks at the pool from time to time (stack_pool_age) relieves those who put stacks of
- * the system calls. It gives back only what nobody has needed since its last look: the least number of
- * warm ones in between, which lie at the bottom (the low-water mark of Bonwick's and Adams' magazines).
- * `overfull` says that it should look. It is set by a put, seq_cst, before the put's caller asks
- * whether the looker is awake; the looker says that it will sleep, seq_cst, and then reads it.
+ * Which unused stacks are warm, and for how long, is mem/stack_trim.c.
  *
  * `lock` guards the lists and the counts; `growth` is held by who maps a chunk, so that two threads
  * that find nothing do not both map one (and the second is not told that the limit is reached);
@@ -38,11 +23,8 @@
  * needs some, too. A stack without a guard page has a canary in the first CANARY_SIZE bytes of its
  * region, and begins right above it: `low` is then not at a page's start, which is how it is told
  * from the others. */
-#include "mem/stack.h"
-
 #include "base/check.h"
-#include "mem/canary.h"
-#include "mem/stack_chunk.h"
+#include "mem/stack_pool.h"
 #include "port/fiber.h"
 
 enum {
@@ -50,46 +32,10 @@ enum {
     FIRST_CHUNK = 64,
     LARGEST_CHUNK = 1024,
     MOST_PROTECTED = 16000,
-    RANGES = 32,     /* given back by one call */
-    SLICE = 32,      /* blocks given back by one look */
-    AGE = 200000000, /* nanoseconds between two looks */
-    SCARCE = 64,     /* nobody gets more than one of the last SCARCE stacks at once */
+    SCARCE = 64, /* nobody gets more than one of the last SCARCE stacks at once */
 };
 
 static const size_t largest_mapping = (size_t)256 << 20;
-
-typedef ATOMIC(uint64_t) counter;
-
-struct stack_pool {
-    const allocator *alloc;
-    size_t page;
-    size_t region_size;
-    uint32_t cache;
-    uint64_t limit; /* UINT64_MAX: none */
-
-    lock growth;
-    lock trimming;
-    lock lock;
-    /* under lock */
-    stack_chunk *chunks; /* newest first: only the first can have fresh ones */
-    stock warm;
-    stock cold;
-    stock_block *empty;
-    uint64_t discarding;
-    uint64_t least; /* warm ones since the last look */
-    uint64_t idle;  /* so many of those found at the last look are still to be given back */
-    ATOMIC(uint32_t) overfull; /* written under lock: more are warm than should be, and aged */
-    ATOMIC(uint32_t) aged;     /* written under lock: somebody calls stack_pool_age */
-    /* written under lock, read by anyone, as numbers only */
-    counter mapped;
-    counter in_use;
-    counter peak;
-    counter cached;
-    /* written and read by anyone, as numbers only */
-    counter protected;
-    counter with_canary;
-    int64_t looked; /* by who ages: when it last did */
-};
 
 stack_pool *stack_pool_create(const allocator *alloc, size_t size, uint32_t cache, uint32_t limit) {
     stack_pool *pool = mem_allocate(alloc, sizeof *pool, _Alignof(stack_pool));
@@ -140,49 +86,7 @@ static void count_taken(stack_pool *pool, uint32_t count) {
     }
 }
 
-/* A block that stays in nobody's list until put_cold. */
-static stock_block *cut_warm(stack_pool *pool) {
-    stock_block *block = stock_cut(&pool->warm);
-    if (block != NULL) {
-        owner_add(&pool->cached, -block->count);
-        pool->discarding += block->count;
-    }
-    return block;
-}
-
-/* More than a block is too much, so that the bottom one is full. */
-static bool too_many(const stack_pool *pool) {
-    uint64_t in_use = load_relaxed(&pool->in_use); /* relaxed, both: written under the lock */
-    uint64_t most = pool->cache + in_use / 4 + STOCK_BLOCK;
-    return load_relaxed(&pool->cached) > most;
-}
-
-/* NULL: no more stacks are warm than should be, or somebody else sees to it, and *later says that he should. */
-static stock_block *cut_surplus(stack_pool *pool, bool *later) {
-    *later = false;
-    if (!too_many(pool)) {
-        return NULL;
-    }
-    if (load_relaxed(&pool->aged) == 0) { /* relaxed, both: written under the lock */
-        return cut_warm(pool);
-    }
-    if (load_relaxed(&pool->overfull) == 0) {
-        store_seq_cst(&pool->overfull, 1u); /* pairs with stack_pool_ages: see above */
-    }
-    *later = true;
-    return NULL;
-}
-
 /* ---- guards ---------------------------------------------------------------------------------- */
-
-static bool has_canary(const stack_pool *pool, const char *low) {
-    return ((uintptr_t)low & (pool->page - 1)) != 0;
-}
-
-static stack stack_at(const stack_pool *pool, char *low) {
-    size_t guard = has_canary(pool, low) ? CANARY_SIZE : pool->page;
-    return (stack){low, pool->region_size - guard};
-}
 
 /* First use of a region; returns the stack's `low`. Several threads may be here at once, so that
  * the bound may be exceeded by a few. */
@@ -225,119 +129,6 @@ static void chunk_add(stack_pool *pool, stack_chunk *c) {
     }
     owner_add(&pool->mapped, c->count);
     lock_release(&pool->lock);
-}
-
-/* ---- giving pages back ----------------------------------------------------------------------- */
-
-/* The whole pages that a stack lies in. */
-static stack pages_of(const stack_pool *pool, const stack *s) {
-    size_t before = (uintptr_t)s->low & (pool->page - 1);
-    return (stack){(char *)s->low - before, s->size + before};
-}
-
-/* The range of pages from block->item[*next] on, as far as its stacks are neighbours. */
-static port_range next_range(const stack_pool *pool, const stock_block *block, uint64_t *next) {
-    char *last = block->item[(*next)++];
-    stack first = stack_at(pool, last);
-    port_range range = {pages_of(pool, &first).low, 0};
-    while (*next < block->count && block->item[*next] == last + pool->region_size) {
-        last = block->item[(*next)++];
-    }
-    stack s = stack_at(pool, last);
-    range.size = (size_t)((char *)s.low + s.size - (char *)range.pages);
-    return range;
-}
-
-static void discard(const stack_pool *pool, stock_block *block) {
-    stock_sort(block);
-    port_range range[RANGES];
-    for (uint64_t next = 0; next < block->count;) {
-        uint32_t count = 0;
-        while (next < block->count && count < RANGES) {
-            range[count++] = next_range(pool, block, &next);
-        }
-        port_pages_discard_each(range, count);
-    }
-}
-
-/* A block that was cut from the warm ones becomes cold. */
-static void give_back(stack_pool *pool, stock_block *block) {
-    discard(pool, block);
-    lock_take(&pool->lock);
-    pool->discarding -= block->count;
-    stock_join(&pool->cold, &pool->empty, block);
-    lock_release(&pool->lock);
-}
-
-static stock_block *cut_for_trim(stack_pool *pool) {
-    lock_take(&pool->lock);
-    stock_block *block = cut_warm(pool);
-    lock_release(&pool->lock);
-    return block;
-}
-
-size_t stack_pool_trim(stack_pool *pool) {
-    lock_take(&pool->trimming);
-    uint64_t trimmed = 0;
-    uint64_t goal = load_relaxed(&pool->cached); /* relaxed: it ends although others go on */
-    stock_block *block;
-    while (trimmed < goal && (block = cut_for_trim(pool)) != NULL) {
-        trimmed += block->count;
-        give_back(pool, block);
-    }
-    lock_release(&pool->trimming);
-    return trimmed * (pool->region_size - pool->page);
-}
-
-/* ---- aging ----------------------------------------------------------------------------------- */
-
-/* The next block that was idle since the last look. Under the lock. */
-static stock_block *cut_idle(stack_pool *pool) {
-    if (!too_many(pool) || pool->idle < STOCK_BLOCK || pool->least < STOCK_BLOCK) {
-        pool->idle = 0;
-        return NULL;
-    }
-    pool->idle -= STOCK_BLOCK;
-    pool->least -= STOCK_BLOCK;
-    return cut_warm(pool);
-}
-
-static stock_block *cut_for_age(stack_pool *pool) {
-    lock_take(&pool->lock);
-    stock_block *block = cut_idle(pool);
-    lock_release(&pool->lock);
-    return block;
-}
-
-/* The low-water mark since the last look is what is idle now. */
-static void look(stack_pool *pool) {
-    lock_take(&pool->lock);
-    store_relaxed(&pool->aged, 1u); /* relaxed: under the lock */
-    pool->idle = pool->least;
-    pool->least = load_relaxed(&pool->cached); /* relaxed: written under the lock */
-    store_relaxed(&pool->overfull,
-                  too_many(pool) ? 1u : 0u); /* relaxed: who reads it has taken the lock since */
-    lock_release(&pool->lock);
-}
-
-int64_t stack_pool_age(stack_pool *pool, int64_t now) {
-    if (now - pool->looked >= AGE) {
-        pool->looked = now;
-        look(pool);
-    }
-    for (uint32_t i = 0; i < SLICE; i++) {
-        stock_block *block = cut_for_age(pool);
-        if (block == NULL) {
-            return load_relaxed(&pool->overfull) != 0 ? pool->looked + AGE
-                                                      : PORT_NEVER; /* relaxed: a time to look */
-        }
-        give_back(pool, block);
-    }
-    return now;
-}
-
-bool stack_pool_ages(const stack_pool *pool) {
-    return load_seq_cst(&pool->overfull) != 0; /* pairs with cut_surplus */
 }
 
 /* ---- get and put ----------------------------------------------------------------------------- */
@@ -448,10 +239,10 @@ bool stack_put_some(stack_pool *pool, const stack *used, uint32_t count) {
     owner_add(&pool->in_use, -(uint64_t)count);
     owner_add(&pool->cached, count);
     bool later;
-    stock_block *surplus = cut_surplus(pool, &later);
+    stock_block *surplus = stack_pool_cut_surplus(pool, &later);
     lock_release(&pool->lock);
     if (surplus != NULL) {
-        give_back(pool, surplus);
+        stack_pool_give_back(pool, surplus);
     }
     return later;
 }

@@ -8,134 +8,7 @@
 #include "task/state.h"
 #include "task/wait.h"
 
-enum { SPARES = 16, SPARES_AT_ONCE = 8, STARVED_NAP = 1000000 };
-
-static void fiber_main(void *arg);
-
-static void give_stacks(fiber_pool *pool, const stack *memory, uint32_t count) {
-    if (stack_put_some(pool->stacks, memory, count)) {
-        pool->sched->drv->busy(pool->sched, false); /* who ages them exists, and may be asleep */
-    }
-}
-
-/* A fiber at the top of a new stack. NULL: no fiber; the stack was given back. */
-static fiber *fiber_new(fiber_pool *pool, stack memory) {
-    uintptr_t top = ((uintptr_t)memory.low + memory.size - sizeof(fiber)) & ~(uintptr_t)63;
-    fiber *f = (fiber *)top;
-    f->memory = memory;
-    f->home.task = NULL;
-    list_init(&f->home.link);
-    store_relaxed(&f->next, NULL); /* relaxed, here and below: not shared yet */
-    store_relaxed(&f->deque, NULL);
-    store_relaxed(&f->defers, NULL);
-    store_relaxed(&f->awaits, AWAITS_NOBODY);
-    store_relaxed(&f->marks, 0u);
-    store_relaxed(&f->used, 0u);
-    store_relaxed(&f->held.to, NULL);
-    fork_view_init(&f->view);
-    if (!port_fiber_init(&f->port, memory.low, memory.size, f, fiber_main, f)) {
-        give_stacks(pool, &memory, 1);
-        return NULL;
-    }
-    return f;
-}
-
-/* Nobody runs on it any more. Returns its stack, to be given back. ThreadSanitizer is not told: it would want an order
- * between the fiber and the task that happens to run next on this worker, and such an order would hide their races. */
-__attribute__((noinline)) PORT_TSAN_BLIND static stack fiber_end(fiber_pool *pool, fiber *f) {
-    fork_deque *deque = load_relaxed(&f->deque); /* relaxed: nobody runs on it */
-    if (deque != NULL) {
-        fork_deque_free(pool, deque);
-    }
-    port_fiber_fini(&f->port);
-    return f->memory;
-}
-
-static void fiber_free(fiber_pool *pool, fiber *f) {
-    stack memory = fiber_end(pool, f);
-    give_stacks(pool, &memory, 1);
-}
-
-static fiber *spare_pop(worker *w) {
-    fiber *f = load_relaxed(&w->spares); /* relaxed: the owner's list */
-    if (f != NULL) {
-        store_relaxed(&w->spares, load_relaxed(&f->next));
-        owner_add(&w->spare_count, -1u);
-    }
-    return f;
-}
-
-static void spare_push(worker *w, fiber *f) {
-    store_relaxed(&f->next, load_relaxed(&w->spares)); /* relaxed: the owner's list */
-    store_relaxed(&w->spares, f);
-    owner_add(&w->spare_count, 1u);
-}
-
-/* How many to make: one more each time, so that a worker whose tasks hardly suspend keeps few stacks, and one whose
- * tasks all do seldom takes the pool's lock. */
-static uint32_t spares_wanted(worker *w) {
-    uint32_t made = load_relaxed(&w->spares_made); /* relaxed: own word */
-    if (PORT_FIBER_PER_TASK || made == SPARES_AT_ONCE) {
-        return PORT_FIBER_PER_TASK ? 1 : made;
-    }
-    store_relaxed(&w->spares_made, made + 1);
-    return made + 1;
-}
-
-bool fiber_make_spare(worker *w) {
-    fiber_pool *pool = fiber_pool_of(w);
-    stack memory[SPARES_AT_ONCE];
-    uint32_t count = stack_get_some(pool->stacks, memory, spares_wanted(w));
-    for (uint32_t i = count; i-- > 0;) {
-        fiber *f = fiber_new(pool, memory[i]);
-        if (f != NULL) {
-            spare_push(w, f);
-        }
-    }
-    return load_relaxed(&w->spares) != NULL; /* relaxed: the owner's list */
-}
-
-/* Ends the spares that were used longest ago. There are SPARES. */
-static void spares_shed(worker *w) {
-    fiber *kept = load_relaxed(&w->spares); /* relaxed, here and below: the owner's list */
-    for (uint32_t i = 1; i < SPARES - SPARES_AT_ONCE; i++) {
-        kept = load_relaxed(&kept->next);
-    }
-    fiber_pool *pool = fiber_pool_of(w);
-    stack memory[SPARES_AT_ONCE];
-    fiber *f = load_relaxed(&kept->next);
-    store_relaxed(&kept->next, NULL);
-    for (uint32_t i = 0; i < SPARES_AT_ONCE; i++) {
-        fiber *next = load_relaxed(&f->next);
-        memory[i] = fiber_end(pool, f);
-        f = next;
-    }
-    owner_add(&w->spare_count, -(uint32_t)SPARES_AT_ONCE);
-    give_stacks(pool, memory, SPARES_AT_ONCE);
-}
-
-/* One spare must be in hand, for the task that is resumed now may suspend again. In builds with a fiber per task no
- * more are kept, because a task to start needs a new one; nor while some worker has no stack. */
-void fiber_recycle(worker *w, fiber *f) {
-    fiber_pool *pool = fiber_pool_of(w);
-    bool in_hand = load_relaxed(&w->spares) != NULL; /* relaxed: the owner's list */
-    /* relaxed: who starves looks again */
-    if (in_hand && (PORT_FIBER_PER_TASK || unlikely(load_relaxed(&pool->starved) != 0))) {
-        fiber_free(pool, f);
-        return;
-    }
-    store_relaxed(&f->used, 1u);
-    if (unlikely(load_relaxed(&w->spare_count) >= SPARES)) { /* relaxed: own word */
-        spares_shed(w);
-    }
-    spare_push(w, f);
-}
-
-void fiber_drop_spares(worker *w) {
-    for (fiber *f = spare_pop(w); f != NULL; f = spare_pop(w)) {
-        fiber_free(fiber_pool_of(w), f);
-    }
-}
+enum { STARVED_NAP = 1000000 };
 
 /* ---- switching ------------------------------------------------------------------------------------------ */
 
@@ -227,7 +100,7 @@ static inline void leave(worker *w, belay_task *t, fiber *self, runnable *r, wor
     } else {
         store_relaxed(&w->picked, r);
         store_relaxed(&w->task, NULL);
-        to = spare_pop(w);
+        to = fiber_spare_pop(w);
         CHECK(to != NULL); /* no task is started without a spare in hand */
     }
     port_tsan_release(&t->run);
@@ -309,7 +182,7 @@ static runnable *next_runnable(worker *w) {
 
 /* A build with a fiber per task: the loop moves to a fresh fiber, which runs the task. */
 static void start_elsewhere(worker *w, fiber *f, belay_task *t) {
-    fiber *to = spare_pop(w);
+    fiber *to = fiber_spare_pop(w);
     store_relaxed(&w->picked, &t->run); /* relaxed: own words */
     store_relaxed(&w->fresh, 1u);
     switch_to(w, f, to, post_recycle, f, false);
@@ -436,7 +309,7 @@ static void worker_loop(fiber *f) {
 }
 
 /* On the thread's own stack: nobody is on the last fiber any more. */
-static void fiber_main(void *arg) {
+void fiber_main(void *arg) {
     fiber *f = arg;
     arrived();
     worker_loop(f);
@@ -451,7 +324,7 @@ void fiber_run_worker(worker *w) {
     port_fiber_adopt(&native.port);
     store_relaxed(&w->native, &native); /* relaxed: own words */
     store_relaxed(&w->fiber, &native);
-    fiber *first = spare_pop(w);
+    fiber *first = fiber_spare_pop(w);
     CHECK(first != NULL);
     port_tsan_release(w); /* the thread's start, its hook included, comes before every task on it */
     switch_to(w, &native, first, NULL, NULL, false);

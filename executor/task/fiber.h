@@ -64,11 +64,22 @@ static inline bool fiber_reserve(worker *w) {
     return likely(load_relaxed(&w->spares) != NULL) ||
            fiber_make_spare(w); /* relaxed: the owner's list */
 }
+/* Takes one. NULL: there is none. */
+static inline fiber *fiber_spare_pop(worker *w) {
+    fiber *f = load_relaxed(&w->spares); /* relaxed: the owner's list */
+    if (f != NULL) {
+        store_relaxed(&w->spares, load_relaxed(&f->next));
+        owner_add(&w->spare_count, -1u);
+    }
+    return f;
+}
 /* Puts a fiber nobody runs on back among the spares, or gives its stack back. */
 void fiber_recycle(worker *w, fiber *f);
 /* Gives back the stacks of all spares. */
 void fiber_drop_spares(worker *w);
 
+/* What runs on a new fiber: the worker loop. */
+void fiber_main(void *arg);
 /* Enters the worker loop from the thread's own stack; returns when the scheduler stops. */
 void fiber_run_worker(worker *w);
 
