@@ -2,7 +2,7 @@
 #ifndef BELAY_PORT_INLINE_H
 #define BELAY_PORT_INLINE_H
 
-/* Orders a locked push of Concurrency Kit's before a later load: on x86-64 every locked instruction does. */
+/* Orders a locked instruction, such as Concurrency Kit's push, before a later load: on x86-64 every one does. */
 static inline void port_fence_after_push(void) {
 #if defined(__x86_64__) || defined(BELAY_SIM)
     __asm__ volatile("" ::: "memory");

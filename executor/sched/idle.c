@@ -235,7 +235,9 @@ void idle_park(worker *w, bool searching) {
     uint64_t before = fetch_add_seq_cst(&s->idle, change); /* seq_cst: pairs with sched_notify */
     bool last = searching_of(before) == (searching ? 1u : 0u);
     work_ask(w);
-    if (last && !MUTANT(idle_no_heavy_fence)) {
+    if (!last) {
+        port_fence_after_push(); /* the bit, then the look at the inbox: pairs with sched_submit_pinned's */
+    } else if (!MUTANT(idle_no_heavy_fence)) {
         port_fence_heavy(
             s->symmetric); /* pairs with the light fence in sched_notify, and with a fork's */
     }
