@@ -36,7 +36,16 @@ static void enter(worker *w) {
     }
 }
 
-/* The hand-off slot, unless it had its turns in a row: then its entry goes to *late, for the queue. */
+/* Does anything wait for this worker that a hand-off would go before? Pinned tasks have turns of their own. */
+static bool others_wait(const worker *w) {
+    /* relaxed: ours inside the section */
+    return load_relaxed(&w->batch_next) != load_relaxed(&w->batch_end) ||
+           !runq_seems_empty(&w->queue);
+}
+
+/* The hand-off slot, unless it had its turns in a row while others wait: then its entry goes to *late, for the queue. Where
+ * nobody waits the turns of two who wake each other are not limited: the queue would show them to thieves, one of whom would
+ * part them. */
 static runnable *handoff_pop(worker *w, runnable **late) {
     runnable *r = load_relaxed(&w->handoff); /* relaxed: ours inside the section */
     if (r == NULL) {
@@ -45,7 +54,7 @@ static runnable *handoff_pop(worker *w, runnable **late) {
     }
     store_relaxed(&w->handoff, NULL);
     uint32_t row = load_relaxed(&w->row);
-    if (row >= HANDOFF_ROW) {
+    if (row >= HANDOFF_ROW && others_wait(w)) {
         store_relaxed(&w->row, 0u);
         *late = r;
         return NULL;

@@ -134,7 +134,7 @@ static inline worker *worker_current(void) {
 
 /* ---- queueing; on the worker's own thread ------------------------------------------------------- */
 
-/* Makes r runnable next on this worker (at most three in a row), or in time on another. */
+/* Makes r runnable next on this worker (at most three in a row while others wait), or in time on another. */
 void worker_handoff(worker *w, runnable *r);
 /* Makes a pinned r runnable on this worker. */
 void worker_push_pinned(worker *w, runnable *r);

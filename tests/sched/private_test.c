@@ -1,4 +1,4 @@
-/* The private area: the claimed batch, hand-offs (three in a row at most), and raids on both. */
+/* The private area: the claimed batch, hand-offs (three in a row at most where others wait), and raids on both. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,6 +102,42 @@ static void three_handoffs_in_a_row(void **state) {
     assert_entry(private_take(own), 2);
     assert_entry(private_take(own), 13); /* last in the queue when it was late */
     assert_entry(private_take(own), 23);
+    assert_null(private_take(own));
+}
+
+/* The batch holds nobody back either, and an empty one lets two who wake each other go on: in the queue a thief would part them. */
+static void handoffs_go_on_where_nobody_waits(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 100; i++) {
+        worker_handoff(own, &entries[i].run);
+        assert_entry(private_take(own), i);
+        assert_true(runq_seems_empty(&own->queue));
+    }
+    push(100, 104);
+    worker_handoff(own, &entries[104].run);
+    assert_entry(private_take(own), 100); /* the turns were had, and now somebody waits */
+    assert_true(worker_hides(own));
+    assert_entry(private_take(own), 101); /* claimed with it: the batch */
+    assert_entry(private_take(own), 102);
+    assert_entry(private_take(own), 103);
+    assert_entry(private_take(own), 104);
+    assert_null(private_take(own));
+}
+
+static void the_batch_is_waited_for_too(void **state) {
+    (void)state;
+    push(0, 4);
+    assert_entry(private_take(own), 0); /* the batch has 1, the queue 2 and 3 */
+    runnable *stolen[RUNQ_CLAIM];
+    assert_int_equal(runq_claim_all(&own->queue, stolen), 2);
+    for (uint32_t i = 10; i < 13; i++) {
+        worker_handoff(own, &entries[i].run);
+        assert_entry(private_take(own), i);
+    }
+    worker_handoff(own, &entries[13].run);
+    assert_true(runq_seems_empty(&own->queue));
+    assert_entry(private_take(own), 1);
+    assert_entry(private_take(own), 13);
     assert_null(private_take(own));
 }
 
@@ -247,6 +283,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(handoff_goes_first, start, stop),
         cmocka_unit_test_setup_teardown(a_newer_handoff_sends_the_older_to_the_queue, start, stop),
         cmocka_unit_test_setup_teardown(three_handoffs_in_a_row, start, stop),
+        cmocka_unit_test_setup_teardown(handoffs_go_on_where_nobody_waits, start, stop),
+        cmocka_unit_test_setup_teardown(the_batch_is_waited_for_too, start, stop),
         cmocka_unit_test_setup_teardown(raid_takes_half_of_the_batch, start, stop),
         cmocka_unit_test_setup_teardown(raid_takes_the_handoff_alone, start, stop),
         cmocka_unit_test_setup_teardown(one_raider_at_a_time, start, stop),
