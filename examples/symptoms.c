@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How many reports of each kind there were. Nothing here is left to time: each mistake lasts until its report has come. */
+/* How many reports of each kind there were. Nothing here is left to time: each mistake lasts until its report has come.
+ * */
 static int stalls, cycles, idles;
 
 static void count(int *reports) {

@@ -73,7 +73,7 @@ static belay_status consume_for_sure(belay_task *self, void *arg) {
             free(job);
         }
     }
-    (void)belay_channel_consumer_remove(self, jobs); /* what is not done goes to another consumer */
+    /* What is not done goes to another consumer. */
     return status == BELAY_EPIPE ? BELAY_OK : status;
 }
 /* end */

@@ -246,7 +246,7 @@ belay_status belay_channel_close(belay_channel *channel, belay_close_mode mode) 
 
 static bool is_used(const belay_channel *ch) {
     return !list_empty(&ch->senders) || !list_empty(&ch->receivers) || !list_empty(&ch->leaving) ||
-           !list_empty(&ch->joiners);
+           !list_empty(&ch->joiners) || ch->bound != 0;
 }
 
 belay_status belay_channel_destroy(belay_channel *channel) {

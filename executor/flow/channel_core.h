@@ -62,6 +62,7 @@ struct belay_channel {
     uint32_t *unused;  /* constant: a stack of `capacity - held` unused slots */
     uint32_t held;     /* items not acknowledged: queued or leased */
     uint32_t consumers;
+    uint32_t bound; /* of them: tasks, at whose end they are removed */
     uint32_t flags; /* constant */
     uint64_t sent, received, dropped;
     const char *name; /* constant, here and below */

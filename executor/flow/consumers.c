@@ -1,5 +1,8 @@
-/* Registered consumers of a channel: when the last is gone nobody will receive, so senders and joiners are told. */
+/* Registered consumers of a channel: when the last is gone nobody will receive, so senders and joiners are told.
+ *
+ * A task's registration ends with the task: it is a deferred call, which removing it takes back. */
 #include "flow/channel_core.h"
+#include "owner/scope.h"
 
 static belay_status check_caller(const belay_task *self, const belay_channel *ch) {
     if (port_forked()) {
@@ -9,18 +12,6 @@ static belay_status check_caller(const belay_task *self, const belay_channel *ch
         return BELAY_EINVAL;
     }
     return self == NULL || is_current(self) ? BELAY_OK : BELAY_ECONTEXT;
-}
-
-belay_status belay_channel_consumer_add(belay_task *self, belay_channel *channel) {
-    belay_status status = check_caller(self, channel);
-    if (status == BELAY_OK) {
-        spin_take(&channel->lock);
-        channel->consumers++;
-        channel->abandoned = false;
-        channel->refuses = channel->closed != 0;
-        spin_release(&channel->lock);
-    }
-    return status;
 }
 
 /* Under the lock: the last has gone. */
@@ -33,13 +24,38 @@ static void abandon(belay_channel *ch) {
     }
 }
 
-static belay_status remove_one(belay_channel *ch) {
+static belay_status remove_one(belay_channel *ch, bool bound) {
     spin_take(&ch->lock);
-    belay_status status = ch->consumers != 0 ? BELAY_OK : BELAY_ENOENT;
-    if (status == BELAY_OK && --ch->consumers == 0) {
+    bool is_there = bound || ch->consumers != ch->bound;
+    ch->bound -= bound;
+    if (is_there && --ch->consumers == 0) {
         abandon(ch);
     }
-    spin_release(&ch->lock);
+    spin_release(&ch->lock); /* the last access, if this one was what kept the channel */
+    return is_there ? BELAY_OK : BELAY_ENOENT;
+}
+
+static belay_status leave(belay_task *self, void *arg) {
+    belay_channel *channel = arg;
+    if (channel->slots != NULL) {
+        lease_end_of(channel, belay_task_self_handle(self));
+    }
+    return remove_one(channel, true);
+}
+
+belay_status belay_channel_consumer_add(belay_task *self, belay_channel *channel) {
+    belay_status status = check_caller(self, channel);
+    if (status == BELAY_OK && self != NULL) {
+        status = belay_defer(self, leave, channel);
+    }
+    if (status == BELAY_OK) {
+        spin_take(&channel->lock);
+        channel->consumers++;
+        channel->bound += self != NULL;
+        channel->abandoned = false;
+        channel->refuses = channel->closed != 0;
+        spin_release(&channel->lock);
+    }
     return status;
 }
 
@@ -48,8 +64,8 @@ belay_status belay_channel_consumer_remove(belay_task *self, belay_channel *chan
     if (status != BELAY_OK) {
         return status;
     }
-    if (self != NULL && channel->slots != NULL) {
-        lease_end_of(channel, belay_task_self_handle(self));
+    if (self == NULL) {
+        return remove_one(channel, false);
     }
-    return remove_one(channel);
+    return cleanup_forget(self, leave, channel) ? leave(self, channel) : BELAY_ENOENT;
 }

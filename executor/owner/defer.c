@@ -1,18 +1,21 @@
 /* Cleanup: what a task or a scope has deferred, and resources.
  *
- * A deferred call is a cell: in the list of a scope, under the cells' lock, or in a chain of the running task, which only
- * it touches (on its fiber, for a task's record has no room). Calls are made last in, first out, by the closer after the last task has
- * ended, or by the task after its body. They may wait: they run in a scope of their own whose shield has no end until a cancel
- * knocks at it, and from then on lasts for the budget. Without memory for that scope they run unshielded.
+ * A deferred call is a cell: in the list of a scope, under the cells' lock, or in a chain of the running task, which
+ * only it touches (on its fiber, for a task's record has no room). Calls are made last in, first out, by the closer
+ * after the last task has ended, or by the task after its body. They may wait: they run in a scope of their own whose
+ * shield has no end until a cancel knocks at it, and from then on lasts for the budget. Without memory for that scope
+ * they run unshielded.
  *
- * A resource is a cell without a call, whose drop hook is the release: it runs when the cell is removed, whoever does that, so once. */
+ * A resource is a cell without a call, whose drop hook is the release: it runs when the cell is removed, whoever does
+ * that, so once. */
 #include <belay/cleanup.h>
 
 #include "owner/cell.h"
+#include "owner/forks.h"
 #include "base/mutant.h"
 #include "owner/scope.h"
 
-/* ---- running --------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static void report(belay_executor *ex, const char *site, belay_status status) {
     if (status != BELAY_OK) {
@@ -60,18 +63,44 @@ bool cleanup_is_there(scope *s) {
     return there;
 }
 
+/* Where a task was before it made deferred calls, and where it is again after each: a call that leaves forks or scopes
+ * behind leaves them to nobody else. What it defers itself comes next; locks are the task's until it ends. */
+typedef struct place {
+    scope *shield; /* NULL: there was no memory for one */
+    const scope *inner;
+    uint32_t forks;
+} place;
+
+static place enter(belay_task *self, const scope *of) {
+    uint32_t forks = forks_outstanding(self);
+    scope *shield = cleanup_scope_open(self, of, BELAY_SITE);
+    return (place){shield, load_relaxed(&self->inner), forks}; /* relaxed: own */
+}
+
+static void come_back(belay_task *self, const place *p) {
+    if (self == NULL) {
+        return; /* a foreign thread closes: it has none */
+    }
+    forks_finish_above(self, p->forks);
+    scope_close_above(self, p->inner);
+}
+
+static void leave(belay_task *self, const place *p) {
+    if (p->shield != NULL) {
+        cleanup_scope_close(self, p->shield);
+    }
+}
+
 void cleanup_run_scope(belay_task *self, scope *s) {
-    scope *shield = self != NULL ? cleanup_scope_open(self, s, BELAY_SITE) : NULL;
-    const scope *base = self != NULL ? load_relaxed(&self->inner) : NULL; /* relaxed: own */
+    place p = {0};
+    if (self != NULL) {
+        p = enter(self, s);
+    }
     for (cell *c = pop(s); c != NULL; c = pop(s)) {
         run_one(s->executor, self, c);
-        if (self != NULL) {
-            scope_close_above(self, base);
-        }
+        come_back(self, &p);
     }
-    if (shield != NULL) {
-        cleanup_scope_close(self, shield);
-    }
+    leave(self, &p);
 }
 
 void cleanup_run_outside(scope *s) {
@@ -100,20 +129,17 @@ void cleanup_run_task(belay_task *t) {
         return;
     }
     belay_executor *ex = load_relaxed(&t->scope)->executor; /* relaxed: own */
-    scope *shield =                                         /* relaxed: own */
-        cleanup_scope_open(t, load_relaxed(&t->inner), BELAY_SITE);
-    const scope *base = load_relaxed(&t->inner); /* relaxed: own */
+    place p = enter(t, load_relaxed(&t->inner));            /* relaxed: own */
     for (cell *c = pop_own(); c != NULL; c = pop_own()) {
         run_one(ex, t, c);
-        scope_close_above(t, base);
+        come_back(t, &p);
     }
     state_flag(t, STATE_DEFERS, false);
-    if (shield != NULL) {
-        cleanup_scope_close(t, shield);
-    }
+    leave(t,
+          &p); /* what is deferred meanwhile has its turn when this has returned: task_clean_up */
 }
 
-/* ---- deferring ---------------------------------------------------------------------------------------------------------- */
+/* ---- deferring --------------------------------------------------------------------------------------------------- */
 
 belay_status belay_defer_from(belay_task *self, belay_cleanup *cleanup, void *arg,
                               const char *site) {
@@ -137,6 +163,26 @@ belay_status belay_defer_from(belay_task *self, belay_cleanup *cleanup, void *ar
     store_relaxed(&f->defers, c);
     state_flag(self, STATE_DEFERS, true);
     return BELAY_OK;
+}
+
+bool cleanup_forget(belay_task *self, belay_cleanup *cleanup, const void *arg) {
+    fiber *f = fiber_here();
+    cell *above = NULL;
+    cell *c = load_relaxed(&f->defers); /* relaxed: own */
+    while (c != NULL && (c->function != (void (*)(void))cleanup || c->arg != arg)) {
+        above = c;
+        c = c->below;
+    }
+    if (c == NULL) {
+        return false;
+    }
+    if (above != NULL) {
+        above->below = c->below;
+    } else {
+        store_relaxed(&f->defers, c->below); /* relaxed: own */
+    }
+    cell_end(load_relaxed(&self->scope)->executor, c); /* relaxed: own */
+    return true;
 }
 
 /* False: the scope's cleanup is over. */
@@ -181,7 +227,7 @@ belay_status belay_scope_defer_from(belay_scope h, belay_cleanup *cleanup, void 
                            : bind(h, CELL_DEFER, (void (*)(void))cleanup, arg, NULL, site, &unused);
 }
 
-/* ---- resources ------------------------------------------------------------------------------------------------------------- */
+/* ---- resources --------------------------------------------------------------------------------------------------- */
 
 belay_status belay_resource_bind(belay_scope h, belay_drop *release, void *value,
                                  belay_registration *out) {

@@ -9,12 +9,13 @@
  *   fork  (slow)  limit is 0: thieves asked. Publish half of the private part, wake somebody, limit := capacity
  *   sync  (slow)  the slot is public: swap split down to reclaim it, or, if it was stolen, wait for its thief
  *   thief         tail < split: swap tail up, the slot is its; else limit := 0 to ask
- *   thief, later  the owner is busy for long: swap in split' and FORCING; heavy fence; read head; swap split'' = min(split',
+ *   thief, later  the owner is busy for long: swap in split' and FORCING; heavy fence; read head; swap split'' =
+ * min(split',
  *                 head) and no FORCING. No thief takes while FORCING is set. The owner, meeting FORCING in a slow sync,
  *                 clears it itself with what it knows to be true, so it never waits for the thief.
  *
- * The fence pair: the owner stores head, then reads split; the forcing thief stores split', then reads head. If the thief
- * reads head above i, any later sync of slot i sees split' and goes the slow way.
+ * The fence pair: the owner stores head, then reads split; the forcing thief stores split', then reads head. If the
+ * thief reads head above i, any later sync of slot i sees split' and goes the slow way.
  *
  * Beyond the capacity forks run at the fork, with their results in blocks on the heap; meanwhile split = head, so that
  * every sync is slow. Without memory even for that they are lost: counted, reported by status. */
@@ -31,16 +32,6 @@ typedef struct fork_overflow {
     belay_fork_slot slot[OVERFLOW_SLOTS];
 } fork_overflow;
 
-void fork_view_init(fork_deque *view) {
-    init_plain(&view->head, 1u);
-    init_plain(&view->limit, 0u);
-    init_plain(&view->ends, UINT64_C(0xffffffff));
-    view->overflow = NULL;
-    view->capacity = 0;
-    view->lost = 0;
-    list_init(&view->orphan);
-}
-
 static fork_deque *deque_of(const belay_task *t) {
     return load_relaxed(&t->fork); /* relaxed: own */
 }
@@ -49,79 +40,7 @@ static fiber *fiber_here(void) {
     return load_relaxed(&worker_current()->fiber); /* relaxed: own words */
 }
 
-/* ---- deques ------------------------------------------------------------------------------------------------------ */
-
-static size_t deque_bytes(const belay_executor *ex) {
-    size_t page = port_page_size();
-    size_t bytes = sizeof(fork_deque) + (size_t)ex->opt.fork_depth * sizeof(belay_fork_slot);
-    return (bytes + page - 1) / page * page;
-}
-
-bool forks_init(belay_executor *ex) {
-    lock_init(&ex->forks_lock);
-    ex->forks_free = NULL;
-    list_init(&ex->forks_suspended);
-    init_plain(&ex->forks_waiting, 0u);
-    return true;
-}
-
-void forks_fini(belay_executor *ex) {
-    while (ex->forks_free != NULL) {
-        fork_deque *next = ex->forks_free->next;
-        port_pages_unmap(ex->forks_free, deque_bytes(ex));
-        ex->forks_free = next;
-    }
-}
-
-static fork_deque *deque_new(belay_executor *ex) {
-    lock_take(&ex->forks_lock);
-    fork_deque *d = ex->forks_free;
-    if (d != NULL) {
-        ex->forks_free = d->next;
-    }
-    lock_release(&ex->forks_lock);
-    if (d != NULL) {
-        port_tsan_acquire(fork_slot(d, 0));
-        CHECK(load_relaxed(&d->head) == 0 && d->overflow == NULL &&
-              d->lost == 0); /* relaxed: nobody forks on it */
-        return d;
-    }
-    d = port_pages_map(deque_bytes(ex), port_page_size());
-    if (d != NULL) {
-        d->capacity = ex->opt.fork_depth;
-        list_init(&d->orphan);
-        port_tsan_release(d);
-    }
-    return d;
-}
-
-void fork_deque_free(fiber_pool *pool, fork_deque *d) {
-    belay_executor *ex = executor_of_sched(pool->sched);
-    port_tsan_acquire(
-        d); /* of its making only: who gives it back comes in no order to who forked on it */
-    store_relaxed(&d->owner, NULL);
-    lock_take(&ex->forks_lock);
-    d->next = ex->forks_free;
-    ex->forks_free = d;
-    lock_release(&ex->forks_lock);
-}
-
-/* The fiber's first fork: a deque with nothing in it, and a request pending, so that the first fork wakes a thief. */
-static fork_deque *attach(belay_task *t) {
-    worker *w = worker_current();
-    fiber *f = load_relaxed(&w->fiber); /* relaxed: own words, all */
-    fork_deque *d = deque_new(executor_of_sched(w->sched));
-    if (d != NULL) {
-        store_relaxed(&d->owner, t);
-        store_relaxed(&d->limit, 0u);
-        store_relaxed(&f->deque, d);
-        store_release(&t->fork, d);  /* pairs with deque_of_live */
-        store_release(&w->forks, d); /* pairs with upcall_steal_fork */
-    }
-    return d;
-}
-
-/* ---- forking, the slow way ------------------------------------------------------------------------------------------ */
+/* ---- forking, the slow way --------------------------------------------------------------------------------------- */
 
 /* Makes the slots below `to` public, and ends a thief's attempt to force. */
 static void publish(fork_deque *d, uint32_t to) {
@@ -188,7 +107,7 @@ belay_fork_slot *belay_fork_slow(belay_task *self) {
     fork_deque *d = deque_of(self);
     fiber *f = fiber_here();
     if (d->capacity == 0 && d->lost == 0) {
-        fork_deque *fresh = attach(self);
+        fork_deque *fresh = forks_attach(self);
         d = fresh != NULL ? fresh : d;
     }
     if (d->capacity == 0 || d->lost != 0) {
@@ -243,7 +162,7 @@ void belay_fork_commit(belay_task *self, belay_fork_slot *slot) {
     answer(d, w);
 }
 
-/* ---- syncing, the slow way --------------------------------------------------------------------------------------------- */
+/* ---- syncing, the slow way --------------------------------------------------------------------------------------- */
 
 static bool is_done(fork_state *state) {
     return (load_acquire(state) & FORK_DONE) != 0; /* pairs with the thief's release at the end */
@@ -344,7 +263,7 @@ belay_fork_slot *belay_sync_slow(belay_task *self, bool *run_here) {
     return slot;
 }
 
-/* ---- the generic form --------------------------------------------------------------------------------------------------- */
+/* ---- the generic form -------------------------------------------------------------------------------------------- */
 
 typedef struct generic_call {
     belay_fork_body *body;
@@ -388,7 +307,7 @@ belay_status belay_sync(belay_task *self) {
     return (belay_status)(int64_t)slot->data[0];
 }
 
-/* ---- for the rest of the library -------------------------------------------------------------------------------------------- */
+/* ---- for the rest of the library --------------------------------------------------------------------------------- */
 
 uint32_t forks_outstanding(belay_task *t) {
     const fork_deque *d = deque_of(t);
@@ -396,38 +315,18 @@ uint32_t forks_outstanding(belay_task *t) {
     return head + d->lost + (unlikely(d->overflow != NULL) ? overflow_count(d) : 0);
 }
 
-void forks_finish(belay_task *t) {
-    while (unlikely(forks_outstanding(t) != 0)) {
+void forks_finish_above(belay_task *t, uint32_t mark) {
+    while (unlikely(forks_outstanding(t) > mark)) {
         bool here;
         belay_fork_slot *slot = belay_sync_slow(t, &here);
         if (here) {
             slot->run(t, slot);
         }
     }
+}
+
+void forks_finish(belay_task *t) {
+    forks_finish_above(t, 0);
     port_tsan_release(
         fork_slot(deque_of(t), 0)); /* who forks on it next is ordered after what we did */
-}
-
-void forks_suspend(fork_deque *d, sched *s) {
-    if (load_relaxed(&d->head) == 0) { /* relaxed: own */
-        return;
-    }
-    forks_publish_all(d);
-    belay_executor *ex = executor_of_sched(s);
-    lock_take(&ex->forks_lock);
-    list_append(&ex->forks_suspended, &d->orphan);
-    fetch_add_relaxed(&ex->forks_waiting, 1u); /* relaxed: ordered by the lock and the notify */
-    lock_release(&ex->forks_lock);
-    sched_notify(s, true);
-}
-
-void forks_resume(fork_deque *d, sched *s) {
-    fork_ask(d); /* a first fork wakes thieves that found nothing here */
-    belay_executor *ex = executor_of_sched(s);
-    lock_take(&ex->forks_lock);
-    if (!list_empty(&d->orphan)) {
-        list_remove(&d->orphan);
-        fetch_sub_relaxed(&ex->forks_waiting, 1u); /* relaxed: a hint to searchers */
-    }
-    lock_release(&ex->forks_lock);
 }

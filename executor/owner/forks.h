@@ -48,8 +48,12 @@ void forks_fini(belay_executor *ex);
 
 /* How many forks the task has not synced. Only the running task. */
 uint32_t forks_outstanding(belay_task *t);
-/* The body has returned: syncs what is left. */
+/* Syncs what is left of it: all, at the end; or all but the first `mark`. Only the running task. */
 void forks_finish(belay_task *t);
+void forks_finish_above(belay_task *t, uint32_t mark);
+/* The fiber's first fork: a deque with nothing in it, and a request pending, so that the first fork wakes a thief.
+ * NULL: no memory. */
+fork_deque *forks_attach(belay_task *t);
 /* The task was cancelled itself: so are its stolen forks. Any thread; the caller holds a reference. */
 void forks_cancel(belay_executor *ex, belay_task *t, const belay_cancel_reason *reason);
 /* owner/cancel_forks.c, under its owner's lock, when it is told: a stolen fork has ended. True: nobody holds the

@@ -2,7 +2,7 @@
 #include "owner/registry.h"
 #include "base/mutant.h"
 
-#include "owner/scope.h"
+#include "owner/joins.h"
 #include "task/ref.h"
 
 static ATOMIC(belay_executor *) table[EXECUTOR_MAX];

@@ -1,68 +1,17 @@
-/* A task's life on a worker: start, end, and giving way.
+/* A task's life on a worker: start and end.
  *
- * The order at the end is a promise: body, (defers,) argument destructor, outcome published, joiners woken, scope
- * count, reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope nor,
- * without a reference, the record may be touched. */
+ * The order at the end is a promise: body, what it left behind, argument destructor, outcome published, joiners woken,
+ * scope count, reference dropped. Until the scope's count is lowered the scope exists; after that neither the scope
+ * nor, without a reference, the record may be touched. */
 #include <stdio.h>
 
 #include "owner/forks.h"
 #include "base/mutant.h"
-#include "owner/scope.h"
+#include "owner/joins.h"
 
 #include "task/ref.h"
 
-/* ---- giving way ----------------------------------------------------------------------------------------------------- */
-
-void task_give_way(belay_task *t) {
-    fiber_give_way(worker_current(), t);
-}
-
-belay_status belay_yield(belay_task *self) {
-    worker *w = worker_current();
-    if (unlikely(port_forked())) {
-        return BELAY_ECHILD;
-    }
-    if (unlikely(self == NULL || !runs_on(w, self))) {
-        return BELAY_ECONTEXT;
-    }
-    if (unlikely(task_canceled(self))) {
-        cancel_refused(self);
-        return BELAY_ECANCELED;
-    }
-    fiber_give_way(w, self);
-    return BELAY_OK;
-}
-
-enum { CHECKPOINTS = 256 };
-
-belay_status belay_checkpoint(belay_task *self) {
-    if (unlikely(self == NULL || !is_running(self))) {
-        return port_forked() ? BELAY_ECHILD : BELAY_ECONTEXT;
-    }
-    if (unlikely(task_canceled(self))) {
-        return belay_yield(self);
-    }
-    worker *w = worker_current();
-    uint32_t n = load_relaxed(&w->checkpoints) + 1; /* relaxed: own word */
-    store_relaxed(&w->checkpoints, n);
-    return n % CHECKPOINTS == 0 ? belay_yield(self) : BELAY_OK;
-}
-
-belay_status belay_sleep_until(belay_task *self, belay_time deadline) {
-    belay_status status = check_waiter(self);
-    if (status != BELAY_OK || (self == NULL && deadline == BELAY_NEVER)) {
-        return status != BELAY_OK ? status : BELAY_EINVAL;
-    }
-    waiter w;
-    waiter_init(&w, self, false);
-    if (waiter_block(&w, deadline, WAIT_FOR_SLEEP) == WAIT_CANCELED) {
-        cancel_refused(self);
-        return BELAY_ECANCELED;
-    }
-    return BELAY_OK;
-}
-
-/* ---- ending ----------------------------------------------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------------------------------------ */
 
 static ending judge(const belay_task *t, belay_status status, bool skipped) {
     ending e = {.status = status, .cancel_requested = task_canceled(t)};
@@ -211,7 +160,7 @@ static void task_finish(worker *w, belay_task *t, ending e) {
     }
 }
 
-/* ---- starting ----------------------------------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------------------------------------- */
 
 static inline void begin(worker *w, belay_task *t, fiber *f) {
     fork_deque *deque = load_relaxed(&f->deque);               /* relaxed: own words, all */
@@ -237,20 +186,23 @@ _Noreturn void task_left(const belay_task *t, const char *how) {
 }
 
 /* What a body may leave behind: locks, forks (and the locks of those that ran here), scopes, deferred calls. */
-static inline void clean_up(belay_task *t, fiber *f) {
-    locks_abandon(t, f);
+static inline bool leaves_something(const belay_task *t, const fiber *f) {
     const fork_deque *d = load_relaxed(&t->fork); /* relaxed: own, all */
-    if (unlikely(d->capacity != 0 || d->lost != 0)) {
+    return load_relaxed(&f->held.to) != NULL || d->capacity != 0 || d->lost != 0 ||
+           load_relaxed(&t->inner) != load_relaxed(&t->scope) || state_has(t, STATE_DEFERS);
+}
+
+void task_clean_up(belay_task *t, fiber *f) {
+    do {
+        locks_abandon(t, f);
         forks_finish(t);
         locks_abandon(t, f);
-    }
-    if (unlikely(load_relaxed(&t->inner) != load_relaxed(&t->scope))) {
         scope_close_left(t);
-    }
-    if (unlikely(state_has(t, STATE_DEFERS))) {
         cleanup_run_task(t);
         fiber_abandon(f);
-    }
+        forks_finish(t); /* last: who forks on this fiber next is ordered after it */
+    } while (load_relaxed(&f->held.to) != NULL || state_has(t, STATE_DEFERS) ||
+             load_relaxed(&t->inner) != load_relaxed(&t->scope)); /* relaxed: own, all */
 }
 
 /* The usual end: success, and nobody and nothing to tell. False: not so. */
@@ -294,7 +246,9 @@ static void run_body(belay_task *t, fiber *f) {
     if (unlikely(port_forked())) {
         task_left(t, "has returned in a forked child");
     }
-    clean_up(t, f);
+    if (unlikely(leaves_something(t, f))) {
+        task_clean_up(t, f);
+    }
     if (likely(finish_fast(t, status))) {
         return;
     }
@@ -347,67 +301,4 @@ void task_refuse(worker *w, belay_task *t) {
                 (ending){.status = BELAY_ENOSTACK,
                          .kind = BELAY_OUTCOME_ERROR,
                          .cancel_requested = task_canceled(t)});
-}
-
-/* ---- small calls about oneself --------------------------------------------------------------------------------------------- */
-
-/* A stolen fork is a part of the task that forked. Both live until that one has synced. */
-belay_task *task_whole(belay_task *t) {
-    while (state_has(t, STATE_FORK)) {
-        t = t->v.parent;
-    }
-    return t;
-}
-
-/* Forks of one task may meet here, hence the lock. */
-belay_status belay_set_result(belay_task *self, void *result, belay_drop *drop) {
-    if (self == NULL || !is_current(self) || state_phase(self) != PHASE_RUNNING) {
-        return BELAY_ECONTEXT;
-    }
-    belay_task *t = task_whole(self);
-    lock *l = task_lock(t);
-    lock_take(l);
-    void *before = t->result;
-    belay_drop *drop_before = t->u.result_drop;
-    t->result = result;
-    t->u.result_drop = drop;
-    lock_release(l);
-    if (drop_before != NULL) {
-        call_drop(drop_before, before);
-    }
-    return BELAY_OK;
-}
-
-belay_task *belay_self(void) {
-    worker *w = worker_current();
-    return w == NULL ? NULL : load_relaxed(&w->task); /* relaxed: own word */
-}
-
-belay_task_handle belay_task_self_handle(belay_task *self) {
-    if (self == NULL) {
-        return (belay_task_handle){0};
-    }
-    self = task_whole(self);
-    if (is_current(self) && !state_has(self, STATE_HANDLE)) {
-        ref_born(
-            self,
-            1); /* from now on the ending is published, and the running task's reference dropped */
-        state_flag(self, STATE_HANDLE, true);
-    }
-    if (!state_has(
-            self,
-            STATE_HANDLE)) { /* seen from a stolen fork: its generation may come again with the next task */
-        return (belay_task_handle){0};
-    }
-    return task_handle(load_relaxed(&self->scope)->executor, self); /* relaxed: own */
-}
-
-int32_t belay_worker_index(void) {
-    worker *w = worker_current();
-    return w == NULL ? -1 : (int32_t)w->index;
-}
-
-belay_executor *belay_task_executor(const belay_task *self) {
-    return self == NULL ? NULL
-                        : load_relaxed(&self->scope)->executor; /* relaxed: constant for a life */
 }

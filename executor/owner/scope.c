@@ -284,7 +284,8 @@ scope *cleanup_scope_open(belay_task *self, const scope *of, const char *site) {
         return NULL;
     }
     s->budget = of->budget < parent->budget ? of->budget : parent->budget;
-    if (s->budget == 0 || !shield_begin(s, parent, self, BELAY_NEVER, true)) {
+    store_relaxed(&s->flags, SCOPE_CLEANUP); /* relaxed: published by enter */
+    if (!shield_begin(s, parent, self, BELAY_NEVER, true)) {
         slot_give(parent->executor, worker_in(parent->executor), SLOT_SCOPE, s);
         return NULL;
     }

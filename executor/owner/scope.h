@@ -8,6 +8,7 @@
 #ifndef BELAY_OWNER_SCOPE_H
 #define BELAY_OWNER_SCOPE_H
 
+#include <belay/cleanup.h>
 #include <belay/cancel.h>
 #include <belay/scope.h>
 
@@ -43,6 +44,8 @@ typedef struct token_follow {
 #define DEFAULT_BUDGET (5 * BELAY_SECOND)
 /* A scope's own flags, beside the public BELAY_SCOPE_... */
 #define SCOPE_SERVICES (1u << 16) /* it is the hidden child that holds its parent's services */
+#define SCOPE_CLEANUP                                                                              \
+    (1u << 17) /* deferred calls run in it: it is closed by who has opened it for them */
 
 /* Errors after the first: allocated at the second, as long as the scope. */
 typedef struct failure_book {
@@ -260,6 +263,8 @@ void cleanup_run_scope(belay_task *self, scope *s);
 void cleanup_run_outside(scope *s);
 /* Runs what the running task has deferred. */
 void cleanup_run_task(belay_task *t);
+/* Takes back the youngest such call that the running task has deferred. False: there is none. */
+bool cleanup_forget(belay_task *self, belay_cleanup *cleanup, const void *arg);
 
 /* ---- owner/owner.c ----------------------------------------------------------------------------------------------- */
 
@@ -378,6 +383,8 @@ belay_status spawn_for_starter(belay_task *self, belay_scope h, belay_body *body
                                const char *site, arm *starter);
 /* owner/start.c, under the task's lock, of a task that belay_start has spawned: does its starter still wait? */
 bool start_is_pending(const belay_task *t);
+/* Puts right what the task on this fiber has left behind, until nothing is left: what runs meanwhile may leave more. */
+void task_clean_up(belay_task *t, fiber *f);
 /* Locks that a body has left held go to others before anything is waited for that may wait for them; but deferred calls
  * may be there to unlock them: then after those. */
 static inline void locks_abandon(const belay_task *t, fiber *f) {
@@ -385,19 +392,5 @@ static inline void locks_abandon(const belay_task *t, fiber *f) {
         fiber_abandon(f);
     }
 }
-/* owner/join.c, under the task's lock: who waits for its end; at the end all are woken. */
-void joiner_add(belay_task *t, arm *a);
-void joiner_remove(belay_task *t, arm *a);
-bool joiner_linked(const belay_task *t, const arm *a);
-/* Returns the arm of the task's done callbacks, if it has any: the caller's, for notices_run. */
-arm *joiners_wake(belay_task *t);
-/* What an arm among the joiners is, beside one who waits for the end. */
-enum { MARK_STARTER = 1, MARK_NOTICES = 2 };
-/* owner/notice.c. Under the task's lock: are there calls to make? */
-bool notices_wanted(const arm *a);
-/* Makes them; under no lock, before the task leaves its scope. */
-void notices_run(belay_executor *ex, belay_task *t, arm *a);
-/* The record's last reference is gone, or it never had one: frees it. */
-void task_reap(belay_executor *ex, belay_task *t);
 
 #endif

@@ -75,7 +75,8 @@ void shard_link(belay_task *t, anchor *a) {
     state_flag(t, STATE_LINKED, true);
     store_release(&t->home, a); /* pairs with the resumer's acquire */
     lock_release(&h->lock);
-    /* Linked, then the cancel words are read: pairs with the canceller, which changes a word, then looks at the state. */
+    /* Linked, then the cancel words are read: pairs with the canceller, which changes a word, then looks at the state.
+     * */
     port_fence_after_push();
 }
 

@@ -214,13 +214,7 @@ static void settle(worker *w, belay_task *r, uint64_t what) {
 void fork_run_stolen(belay_task *r) {
     belay_fork_slot *slot = r->arg;
     slot->run(r, slot);
-    fiber *f = load_relaxed(&worker_current()->fiber); /* relaxed: own word */
-    locks_abandon(r, f);
-    forks_finish(r);
-    locks_abandon(r, f);
-    scope_close_left(r);
-    cleanup_run_task(r);
-    fiber_abandon(f);
+    task_clean_up(r, load_relaxed(&worker_current()->fiber)); /* relaxed: own word */
     state_finish(r);
     shard_unlink(r);
     settle(worker_current(), r, state_has(r, STATE_LOST_FORK) ? FORK_DONE_LOST : FORK_DONE);

@@ -3,7 +3,7 @@
 
 #include "sched/private.h"
 
-/* ---- places: all under the lock, but for the reads ------------------------------------------------------------------- */
+/* ---- places: all under the lock, but for the reads --------------------------------------------------------------- */
 
 static uint32_t place_of(const worker *w) {
     /* relaxed: constant, or the owner reads it and looks at `server` next */
@@ -41,7 +41,7 @@ void block_wake_server(sched *s, uint32_t place) {
     } /* else the monitor looks after the wheel */
 }
 
-/* ---- spares ------------------------------------------------------------------------------------------------------------ */
+/* ---- spares ------------------------------------------------------------------------------------------------------ */
 
 static void serve(sched *s, worker *e) {
     e->serving = true;
@@ -121,7 +121,7 @@ static bool substitute(sched *s, uint32_t place) {
     return true;
 }
 
-/* ---- begin and end --------------------------------------------------------------------------------------------------------- */
+/* ---- begin and end ----------------------------------------------------------------------------------------------- */
 
 void block_begin(worker *w) {
     sched *s = w->sched;
@@ -157,7 +157,7 @@ void block_end(worker *w) {
     }
 }
 
-/* ---- a spare's thread -------------------------------------------------------------------------------------------------------- */
+/* ---- a spare's thread -------------------------------------------------------------------------------------------- */
 
 static void hand_over(worker *w) {
     for (runnable *r = private_take(w); r != NULL; r = private_take(w)) {

@@ -43,9 +43,9 @@ static bool others_wait(const worker *w) {
            !runq_seems_empty(&w->queue);
 }
 
-/* The hand-off slot, unless it had its turns in a row while others wait: then its entry goes to *late, for the queue. Where
- * nobody waits the turns of two who wake each other are not limited: the queue would show them to thieves, one of whom would
- * part them. */
+/* The hand-off slot, unless it had its turns in a row while others wait: then its entry goes to *late, for the queue.
+ * Where nobody waits the turns of two who wake each other are not limited: the queue would show them to thieves, one of
+ * whom would part them. */
 static runnable *handoff_pop(worker *w, runnable **late) {
     runnable *r = load_relaxed(&w->handoff); /* relaxed: ours inside the section */
     if (r == NULL) {

@@ -111,8 +111,8 @@ typedef struct worker {
 } worker;
 
 static inline void section_enter(worker *w) {
-    /* relaxed load: own word. Release, although it begins a section: section_quiesce may see it in place of the store that
-     * ended the one before, and goes on to what was written in that. */
+    /* relaxed load: own word. Release, although it begins a section: section_quiesce may see it in place of the store
+     * that ended the one before, and goes on to what was written in that. */
     store_release(&w->section, load_relaxed(&w->section) + 1u);
     port_fence_light(w->symmetric); /* pairs with the heavy fence before section_quiesce */
 }

@@ -79,8 +79,8 @@ BELAY_API belay_status belay_channel_create(const belay_channel_options *options
  * time or later; a call whose effect the destroyer has seen (an item that came through it, say) may be on its way out.
  * NULL is BELAY_OK. Does not wait. Any thread, any context but the channel's own drop hook.
  *   BELAY_OK, BELAY_ECHILD
- *   BELAY_EBUSY  somebody waits in it, or has been served and is not out yet (a moment later it will be); nothing was
- *                done */
+ *   BELAY_EBUSY  somebody waits in it, or has been served and is not out yet (a moment later it will be), or a task is
+ *                registered as its consumer; nothing was done */
 BELAY_API belay_status belay_channel_destroy(belay_channel *channel);
 
 /* Sends a copy of *item (NULL if items have no data). Waits, if the policy says so and there is no room, until the item
@@ -188,14 +188,15 @@ BELAY_API belay_status belay_channel_join_until(belay_task *self, belay_channel 
 
 /* Registers the caller as a consumer, in either mode. When the last one is removed, senders and joiners, those who wait
  * included, get BELAY_EPIPE until one is added again; what is buffered stays. A channel that never had one does not
- * care. self: the calling task, or NULL from a foreign thread or a callback. Does not wait.
- * BELAY_OK, BELAY_EINVAL, BELAY_ECONTEXT, BELAY_ECHILD. */
+ * care. self: the calling task, whose registration ends with it at the latest, in one order with its deferred calls
+ * (<belay/cleanup.h>). Or NULL from a foreign thread or a callback: until removed with
+ * NULL. Does not wait. BELAY_OK, BELAY_EINVAL, BELAY_ECONTEXT, BELAY_ECHILD; BELAY_ENOMEM: not registered. */
 BELAY_API belay_status belay_channel_consumer_add(belay_task *self, belay_channel *channel);
 
 /* Removes it. Leases that this task (not a foreign thread) received and nobody has acknowledged are returned, or, with
- * BELAY_CHANNEL_DROP_ABANDONED, their items dropped. Does not wait. A deferred call (belay_defer) is the place for it:
- * then it happens however the task ends.
- * BELAY_OK, BELAY_ENOENT (no consumer is registered), BELAY_EINVAL, BELAY_ECONTEXT, BELAY_ECHILD. */
+ * BELAY_CHANNEL_DROP_ABANDONED, their items dropped. Does not wait. At the end of a task it happens by itself.
+ * BELAY_OK, BELAY_ENOENT (the task, or for NULL anybody, is not registered), BELAY_EINVAL, BELAY_ECONTEXT,
+ * BELAY_ECHILD. */
 BELAY_API belay_status belay_channel_consumer_remove(belay_task *self, belay_channel *channel);
 
 #ifdef __cplusplus

@@ -3,8 +3,12 @@
  * Deferred calls run last in, first out. They may wait and open objects of their own. A cancel, old or new, leaves them
  * a budget of time (belay_scope_options.cleanup_budget, 5 seconds unless set; the innermost scope's, and never more
  * than that of the scopes around): it begins with the first deferred call or with the cancel, whichever is later. When
- * it is used up their waiting calls return BELAY_ECANCELED; those that are left still run. A status they return is
- * logged, and never changes an outcome.
+ * it is used up, or with BELAY_NO_BUDGET at once, their waiting calls return BELAY_ECANCELED, also behind shields that
+ * they open; those that are left still run. A status they return is logged, and never changes an outcome.
+ *
+ * Each has its end like a body: forks that it has not synced run, scopes that it has left open are cancelled and
+ * closed, before the next is made. What it defers comes next. They run in a scope of their own, belay_scope_current,
+ * which is not theirs to close (BELAY_EINVAL).
  *
  * A resource is released exactly once: by hand, or at the latest when its scope closes. A subscription is a resource
  * whose release takes the listener away. */

@@ -45,9 +45,9 @@ BELAY_API belay_status belay_executor_shutdown(belay_executor *executor, belay_t
 
 /* Shuts down without a time limit (grace 0), stops the worker threads and frees everything. All
  * handles become stale. It waits as shutdown does, for owners that nobody releases for ever: who must end in
- * time calls belay_executor_shutdown with a deadline first, and does not destroy after BELAY_EBUSY. The pointer must not be used afterwards. NULL is BELAY_OK.
- * Waits (drains). From a foreign thread only. BELAY_ECONTEXT, BELAY_ECHILD: as above, nothing done;
- * BELAY_EALREADY: another thread destroys it. */
+ * time calls belay_executor_shutdown with a deadline first, and does not destroy after BELAY_EBUSY. The pointer must
+ * not be used afterwards. NULL is BELAY_OK. Waits (drains). From a foreign thread only. BELAY_ECONTEXT, BELAY_ECHILD:
+ * as above, nothing done; BELAY_EALREADY: another thread destroys it. */
 BELAY_API belay_status belay_executor_destroy(belay_executor *executor);
 
 /* The executor's root scope: lives from create to shutdown, does not fail fast, has no deadline. Tasks

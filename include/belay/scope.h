@@ -120,7 +120,8 @@ BELAY_API belay_status belay_scope_wait_until(belay_task *self, belay_scope scop
  *   BELAY_EBUSY      (_until) the deadline passed with tasks alive: the scope stays closing, call again;
  *                    belay_scope_stragglers names them
  *   BELAY_EDEADLK    the caller is a task inside it, other than its opener; nothing was done
- *   BELAY_EINVAL     the caller did not open it, or has younger scopes open; nothing was done
+ *   BELAY_EINVAL     the caller did not open it, or has younger scopes open, or it is the one in which deferred
+ *                    calls run; nothing was done
  *   BELAY_EALREADY   another thread is closing it; nothing was done
  *   BELAY_ESTALE     closed before
  *   BELAY_ECONTEXT, BELAY_ECHILD */

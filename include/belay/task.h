@@ -38,10 +38,10 @@ enum {
         1u << 0, /* run the body even if the task is cancelled before it starts */
     /* A service: it does not count as an ordinary member of its scope, for belay_scope_wait, belay_scope_count and
      * the cap, nor is its outcome kept. When the scope closes and its ordinary tasks have ended, services are
-     * cancelled, the youngest first, each once the one before has ended; from then on new services are refused
-     * (BELAY_ESHUTDOWN), and ordinary tasks that services still spawn are waited for. A service's error is an error
-     * of the scope. A cancel of the scope reaches its services and ordinary tasks at the same time. Not in an owner's
-     * scope: BELAY_EINVAL. */
+     * cancelled, the youngest first, each once the one before has ended (one that has not begun is skipped); from then
+     * on new services are refused (BELAY_ESHUTDOWN), and ordinary tasks that services still spawn are waited for. A
+     * service's error is an error of the scope. A cancel of the scope reaches its services and ordinary tasks at the
+     * same time. Not in an owner's scope: BELAY_EINVAL. */
     BELAY_TASK_SERVICE = 1u << 1
 };
 

@@ -1,7 +1,7 @@
 /* Block hints and the rest: cancels, pinned tasks, forks, timers, the watchdog, shutdown, thread hooks. */
 #include "api/block_hints.h"
 
-/* ---- cancel, pinned tasks, forks, timers -------------------------------------------------------------------------------- */
+/* ---- cancel, pinned tasks, forks, timers ------------------------------------------------------------------------- */
 
 static belay_status poll_inside(belay_task *self, void *arg) {
     pipe_case *c = arg;
@@ -144,7 +144,7 @@ static void test_timers_of_blocked_workers_fire(void **state) {
     pipe_free(&c);
 }
 
-/* ---- what is said about it ------------------------------------------------------------------------------------------------- */
+/* ---- what is said about it --------------------------------------------------------------------------------------- */
 
 static belay_status busy_until(belay_task *self, void *arg) {
     (void)self;

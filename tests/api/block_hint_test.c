@@ -49,7 +49,7 @@ static void test_what_comes_after_the_hints_runs_on_the_configured_workers(void 
     pipe_free(&c);
 }
 
-/* ---- spares that run out ---------------------------------------------------------------------------------------------- */
+/* ---- spares that run out ----------------------------------------------------------------------------------------- */
 
 static void test_beyond_the_limit_a_hint_is_counted_and_served_later(void **state) {
     belay_executor *ex = with_spares(state, 1);
@@ -130,7 +130,7 @@ static void test_what_the_worker_has_queued_runs_meanwhile(void **state) {
     }
 }
 
-/* ---- nesting, mistakes, waits ----------------------------------------------------------------------------------------- */
+/* ---- nesting, mistakes, waits ------------------------------------------------------------------------------------ */
 
 static belay_status nested(belay_task *self, void *arg) {
     pipe_case *c = arg;

@@ -20,7 +20,7 @@ static inline belay_executor *with_spares(void **state, int64_t spares) {
     return executor_make(&config);
 }
 
-/* ---- blocking in the system ------------------------------------------------------------------------------------------ */
+/* ---- blocking in the system -------------------------------------------------------------------------------------- */
 
 /* A pipe that some task reads from and another feeds; and what went on. */
 typedef struct pipe_case {

@@ -232,17 +232,12 @@ static void test_what_a_consumer_that_leaves_has_not_acknowledged_is_dropped(voi
     assert_int_equal(dropped.sum, 6);
 }
 
-static belay_status leave(belay_task *self, void *arg) {
-    return belay_channel_consumer_remove(self, arg);
-}
-
 /* Takes an item and is cancelled over it. */
 static belay_status dying_body(belay_task *self, void *arg) {
     belay_channel *ch = arg;
     int value;
     belay_lease lease;
     EXPECT_STATUS(belay_channel_consumer_add(self, ch), BELAY_OK);
-    EXPECT_STATUS(belay_defer(self, leave, ch), BELAY_OK);
     EXPECT_STATUS(belay_channel_lease(self, ch, &value, &lease), BELAY_OK);
     return belay_sleep_until(self, BELAY_NEVER);
 }
@@ -261,6 +256,35 @@ static void test_a_cancelled_consumers_item_goes_to_another(void **state) {
     (void)join_outside(second);
     assert_int_equal(a.value, 6);
     assert_int_equal(belay_channel_join(NULL, ch), BELAY_OK);
+    destroy(ch);
+}
+
+/* Registered in a fork, twice, and removed once. */
+static belay_status register_in_fork(belay_task *self, void *arg) {
+    return belay_channel_consumer_add(self, arg);
+}
+
+static belay_status registered_body(belay_task *self, void *arg) {
+    belay_channel *ch = arg;
+    EXPECT_STATUS(belay_channel_consumer_remove(self, ch), BELAY_ENOENT);
+    EXPECT_STATUS(belay_fork(self, register_in_fork, ch), BELAY_OK);
+    EXPECT_STATUS(belay_channel_consumer_add(self, ch), BELAY_OK);
+    EXPECT_STATUS(belay_channel_consumer_add(self, ch), BELAY_OK);
+    EXPECT_STATUS(belay_channel_consumer_remove(self, ch), BELAY_OK);
+    EXPECT_STATUS(belay_channel_consumer_remove(NULL, ch),
+                  BELAY_ENOENT); /* a task's is the task's */
+    EXPECT_STATUS(belay_sync(self), BELAY_OK);
+    EXPECT_STATUS(belay_channel_destroy(ch), BELAY_EBUSY);
+    EXPECT_STATUS(try_send_int(ch, 1), BELAY_OK);
+    return BELAY_OK;
+}
+
+static void test_a_consumers_registration_ends_with_its_task(void **state) {
+    belay_channel *ch = make_leased(1, 0);
+    run(executor_of(state), registered_body, ch);
+    assert_int_equal(try_send_int(ch, 2), BELAY_EPIPE);
+    assert_int_equal(belay_channel_consumer_remove(NULL, ch), BELAY_ENOENT);
+    assert_int_equal(belay_channel_join(NULL, ch), BELAY_EPIPE); /* 1 was never acknowledged */
     destroy(ch);
 }
 
@@ -330,6 +354,7 @@ int main(void) {
         BOTH(test_what_a_consumer_that_leaves_has_not_acknowledged_comes_back),
         BOTH(test_what_a_consumer_that_leaves_has_not_acknowledged_is_dropped),
         BOTH(test_a_cancelled_consumers_item_goes_to_another),
+        BOTH(test_a_consumers_registration_ends_with_its_task),
         BOTH(test_senders_and_joiners_hear_that_the_last_consumer_is_gone),
         BOTH(test_a_plain_channel_may_have_consumers_too),
         BOTH(test_mistakes_in_the_call),

@@ -22,9 +22,9 @@ static belay_status defer_it(belay_task *self, void *arg) {
 }
 
 /* A task with this cleanup, cancelled by itself or with the scope around. */
-static void act(belay_executor *ex, belay_body *clean) {
+static void act_within(belay_executor *ex, belay_body *clean, belay_time time) {
     for (int whole = 0; whole < 2; whole++) {
-        belay_scope_options options = {.cleanup_budget = budget};
+        belay_scope_options options = {.cleanup_budget = time};
         play p = {.around = scope_make(ex, &options), .clean = clean};
         belay_task_handle task = spawn_into(p.around, defer_it, &p);
         tally_await(&p.ready, 1);
@@ -35,6 +35,10 @@ static void act(belay_executor *ex, belay_body *clean) {
         assert_int_equal(tally_read(&p.heard), 1);
         assert_int_equal(belay_scope_close(NULL, p.around), whole ? CODE : BELAY_OK);
     }
+}
+
+static void act(belay_executor *ex, belay_body *clean) {
+    act_within(ex, clean, budget);
 }
 
 static belay_scope shield(belay_task *self) {
@@ -97,6 +101,11 @@ static void test_a_shield_opened_after_the_budget_keeps_nothing_out(void **state
     act(executor_of(state), clean_after_all);
 }
 
+static void test_without_a_budget_a_shield_in_cleanup_keeps_nothing_out(void **state) {
+    act_within(executor_of(state), clean_in_shields, BELAY_NO_BUDGET);
+    act_within(executor_of(state), clean_after_all, BELAY_NO_BUDGET);
+}
+
 static belay_status shield_in_ended_shield(belay_task *self, void *arg) {
     play *p = arg;
     belay_scope ended, inner;
@@ -152,6 +161,7 @@ int main(void) {
         BOTH(test_the_budget_ends_a_shield_in_a_scope_that_was_canceled_before),
         BOTH(test_the_budget_ends_a_shield_in_cleanup_that_was_canceled_itself),
         BOTH(test_a_shield_opened_after_the_budget_keeps_nothing_out),
+        BOTH(test_without_a_budget_a_shield_in_cleanup_keeps_nothing_out),
         BOTH(test_a_shield_inside_one_that_has_ended_keeps_nothing_out),
         BOTH(test_nothing_is_left_on_the_task_of_shields_that_ended_with_another),
     };

@@ -1,39 +1,7 @@
 /* Owners: objects whose background tasks die with their last user. */
-#include <belay/owner.h>
-
-#include "api/cancels.h"
+#include "api/owners.h"
 
 enum { TASKS = 100 };
-
-typedef struct object {
-    belay_owner owner;
-    belay_task_handle gate;
-    tally drained, ended, deferred;
-} object;
-
-static void object_drained(void *arg) {
-    object *o = arg;
-    EXPECT_STATUS(belay_owner_retain(o->owner), BELAY_ESTALE);
-    (void)tally_add(&o->drained);
-}
-
-static void object_make(belay_executor *ex, object *o) {
-    belay_owner_options options = {
-        .scope = {.name = "object"}, .drained = object_drained, .arg = o};
-    assert_int_equal(belay_owner_create(ex, &options, &o->owner), BELAY_OK);
-}
-
-static belay_status background(belay_task *self, void *arg) {
-    object *o = arg;
-    belay_status status = belay_sleep_until(self, BELAY_NEVER);
-    EXPECT(tally_read(&o->drained) == 0);
-    (void)tally_add(&o->ended);
-    return status;
-}
-
-static void object_task(object *o, belay_body *body) {
-    assert_int_equal(belay_spawn(NULL, belay_owner_scope(o->owner), body, o, NULL, NULL), BELAY_OK);
-}
 
 static void test_background_tasks_of_an_instance_die_with_it(void **state) {
     belay_executor *ex = executor_of(state);
@@ -333,54 +301,6 @@ static void test_the_drained_hook_may_make_spawn_and_release_but_not_wait(void *
     assert_int_equal(belay_scope_close(NULL, c.place), BELAY_OK);
 }
 
-/* Longer than shutdown looks at what nobody closes. */
-static void
-test_an_owner_that_somebody_holds_keeps_a_timed_shutdown_busy_and_is_named(void **state) {
-    belay_executor *ex = executor_of(state);
-    object o = {.ended = {0}};
-    object_make(ex, &o);
-    object_task(&o, background);
-    await_waiting(ex, "sleep", 1);
-    assert_int_equal(belay_executor_shutdown(ex, 0, belay_after(700 * BELAY_MILLISECOND)),
-                     BELAY_EBUSY);
-    assert_int_equal(tally_read(&o.ended), 1);
-    assert_int_equal(tally_read(&o.drained), 0);
-    assert_true(log_holds("owner object ("));
-    assert_true(log_holds("owner_test.c"));
-    assert_int_equal(belay_owner_retain(o.owner), BELAY_OK);
-    assert_int_equal(belay_owner_release(o.owner), BELAY_OK);
-    assert_int_equal(tally_read(&o.drained), 0);
-    assert_int_equal(belay_owner_release(o.owner), BELAY_OK);
-    assert_int_equal(tally_read(&o.drained), 1);
-    assert_int_equal(belay_executor_shutdown(ex, 0, BELAY_NEVER), BELAY_OK);
-}
-
-/* A thread that uses the object while the executor is destroyed, for longer than shutdown looks. */
-static void *use_and_release(void *arg) {
-    object *o = arg;
-    for (belay_time end = belay_after(700 * BELAY_MILLISECOND); belay_now() < end;) {
-        EXPECT(tally_read(&o->drained) == 0);
-        (void)belay_sleep_until(NULL, belay_after(BELAY_MILLISECOND));
-    }
-    EXPECT_STATUS(belay_owner_release(o->owner), BELAY_OK);
-    return NULL;
-}
-
-static void test_destroy_waits_until_an_owner_is_released(void **state) {
-    belay_config config = test_config(workers_of(state));
-    belay_executor *ex = executor_make(&config);
-    object o = {.ended = {0}};
-    pthread_t user;
-    object_make(ex, &o);
-    object_task(&o, background);
-    assert_int_equal(pthread_create(&user, NULL, use_and_release, &o), 0);
-    assert_int_equal(belay_executor_destroy(ex), BELAY_OK);
-    assert_int_equal(tally_read(&o.drained), 1);
-    assert_true(log_holds("owner object ("));
-    assert_int_equal(pthread_join(user, NULL), 0);
-    assert_int_equal(belay_owner_wait_until(NULL, o.owner, BELAY_NEVER), BELAY_OK);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH(test_background_tasks_of_an_instance_die_with_it),
@@ -399,8 +319,6 @@ int main(void) {
         BOTH(test_what_was_deferred_to_an_owner_runs_before_the_drained_hook),
         BOTH(test_an_owners_scope_is_not_to_be_closed),
         BOTH(test_the_drained_hook_may_make_spawn_and_release_but_not_wait),
-        BOTH(test_an_owner_that_somebody_holds_keeps_a_timed_shutdown_busy_and_is_named),
-        BOTH_BARE(test_destroy_waits_until_an_owner_is_released),
     };
     watchdog_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,6 +195,34 @@ static void test_a_service_in_a_cancelled_scope_is_skipped(void **state) {
     run(s.ex, late_service, &s);
 }
 
+/* Closed at once: some services have begun, others not. Each ends once, and has run until its cancel or not at all. */
+static belay_status close_at_once(belay_task *self, void *arg) {
+    shop *s = arg;
+    belay_scope scope;
+    belay_task_handle handles[SERVICES];
+    const belay_task_options o = {.flags = BELAY_TASK_SERVICE, .arg_drop = tally_drop};
+    EXPECT_STATUS(belay_scope_open(self, NULL, &scope), BELAY_OK);
+    for (int i = 0; i < SERVICES; i++) {
+        EXPECT_STATUS(belay_spawn(self, scope, body_sleep, &s->drops, &o, &handles[i]), BELAY_OK);
+    }
+    EXPECT_STATUS(belay_scope_close(self, scope), BELAY_OK);
+    EXPECT(tally_read(&s->drops) == SERVICES);
+    for (int i = 0; i < SERVICES; i++) {
+        belay_outcome o_i;
+        EXPECT_STATUS(belay_join(self, handles[i], &o_i), BELAY_OK);
+        EXPECT(o_i.kind == BELAY_OUTCOME_SKIPPED || o_i.kind == BELAY_OUTCOME_CANCELED);
+        EXPECT(belay_executor_workers(s->ex) > 1 || i < SERVICES - 1 ||
+               o_i.kind == BELAY_OUTCOME_SKIPPED); /* alone, the first to be told has not begun */
+        (void)belay_task_release(handles[i]);
+    }
+    return BELAY_OK;
+}
+
+static void test_services_that_have_not_begun_when_their_turn_comes_are_skipped(void **state) {
+    shop s = {.ex = executor_of(state)};
+    run(s.ex, close_at_once, &s);
+}
+
 static belay_status spawn_at_end(belay_task *self, void *arg) {
     shop *s = arg;
     belay_scope here = belay_scope_current(self);
@@ -329,6 +357,7 @@ int main(void) {
         BOTH(test_a_service_that_fails_cancels_the_ordinary_tasks),
         BOTH(test_a_cancel_reaches_services_with_all_others),
         BOTH(test_a_service_in_a_cancelled_scope_is_skipped),
+        BOTH(test_services_that_have_not_begun_when_their_turn_comes_are_skipped),
         BOTH(test_what_a_service_spawns_is_waited_for),
         BOTH(test_a_timed_close_that_runs_out_with_services_goes_on_later),
         BOTH_BARE(test_services_that_end_by_themselves_leave_nothing_behind),

@@ -105,7 +105,8 @@ static void three_handoffs_in_a_row(void **state) {
     assert_null(private_take(own));
 }
 
-/* The batch holds nobody back either, and an empty one lets two who wake each other go on: in the queue a thief would part them. */
+/* The batch holds nobody back either, and an empty one lets two who wake each other go on: in the queue a thief would
+ * part them. */
 static void handoffs_go_on_where_nobody_waits(void **state) {
     (void)state;
     for (uint32_t i = 0; i < 100; i++) {

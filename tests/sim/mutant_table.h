@@ -75,7 +75,8 @@
     X(shield_stops_at_marked, "shield", "owner/cancel.c", \
       "the end of a shield does not go on below a scope that was cancelled before", "shields/below_marked", 200) \
     X(shield_inner_counts, "shield", "owner/cancel.c", \
-      "a shield that ends lets in nothing of the task's as long as there is one inside it", "shields/below_marked", 200) \
+      "a shield that ends lets in nothing of the task's as long as there is one inside it", \
+      "shields/below_marked", 200) \
     X(shield_no_second_look, "shield", "owner/shield.c", \
       "a shield that is opened does not look again at those around", "shields/below_marked", 100000) \
     X(fork_not_held, "cancel", "owner/cancel_forks.c", \

@@ -1,4 +1,5 @@
-/* Resources in the simulator: the k-th call fails, or each by chance; and memory that is used after it was given back. */
+/* Resources in the simulator: the k-th call fails, or each by chance; and memory that is used after it was given back.
+ * */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

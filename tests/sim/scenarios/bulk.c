@@ -114,8 +114,8 @@ static void from_inside(void) {
     world_close(ex);
 }
 
-/* The slot has another life while somebody may still be telling of the last one: nobody is moved there to where the next cancel
- * does not look. */
+/* The slot has another life while somebody may still be telling of the last one: nobody is moved there to where the
+ * next cancel does not look. */
 static void next_life(void) {
     belay_executor *ex = open_small();
     for (int life = 0; life < 2; life++) {

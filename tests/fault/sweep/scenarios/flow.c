@@ -73,7 +73,8 @@ static belay_status acknowledge(belay_task *self, void *arg) {
     belay_channel *channel = arg;
     belay_lease lease;
     fault_ticket *t = fault_ticket_new("a leased item");
-    MAY(belay_channel_consumer_add(self, channel), BELAY_OK);
+    bool joined =
+        MAY(belay_channel_consumer_add(self, channel), BELAY_OK, BELAY_ENOMEM) == BELAY_OK;
     if (fault_settle(t, belay_channel_send(self, channel, &t)) == BELAY_OK) {
         MAY(belay_channel_lease(self, channel, &t, &lease), BELAY_OK);
         MAY(belay_lease_return(lease), BELAY_OK);
@@ -82,7 +83,7 @@ static belay_status acknowledge(belay_task *self, void *arg) {
         fault_ended(t);
         MAY(belay_channel_join(self, channel), BELAY_OK);
     }
-    MAY(belay_channel_consumer_remove(self, channel), BELAY_OK);
+    MAY(belay_channel_consumer_remove(self, channel), joined ? BELAY_OK : BELAY_ENOENT);
     return BELAY_OK;
 }
 
