@@ -81,11 +81,11 @@ static belay_status check_closer(belay_task *self, const scope *s) {
     if (opener == NULL) {
         return self != NULL && task_inside(self, s) ? BELAY_EDEADLK : BELAY_OK;
     }
-    if (scope_has(s, SCOPE_CLEANUP)) {
-        return BELAY_EINVAL; /* opened for the deferred call that asks, not by it */
-    }
     if (self != opener) {
         return self != NULL && task_inside(self, s) ? BELAY_EDEADLK : BELAY_EINVAL;
+    }
+    if (scope_has(s, SCOPE_CLEANUP)) {
+        return BELAY_EINVAL; /* opened for the deferred call that asks, not by it */
     }
     /* relaxed: own */
     return load_relaxed(&self->inner) == s && forks_outstanding(self) <= s->fork_mark

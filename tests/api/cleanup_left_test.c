@@ -191,11 +191,18 @@ static void test_a_forks_deferred_calls_are_made_to_the_last(void **state) {
 
 /* ---- the scope that they run in ---------------------------------------------------------------------------------- */
 
+static belay_status close_around(belay_task *self, void *arg) {
+    (void)arg;
+    EXPECT_STATUS(belay_scope_close(self, belay_scope_current(self)), BELAY_EDEADLK);
+    return BELAY_OK;
+}
+
 static belay_status close_current(belay_task *self, void *arg) {
     belay_scope current = belay_scope_current(self);
     EXPECT_STATUS(belay_scope_close(self, current), BELAY_EINVAL);
     EXPECT_STATUS(belay_scope_close_until(self, current, 0), BELAY_EINVAL);
     EXPECT_STATUS(belay_spawn(self, current, letter_f, arg, NULL, NULL), BELAY_OK);
+    EXPECT_STATUS(belay_spawn(self, current, close_around, NULL, NULL, NULL), BELAY_OK);
     EXPECT_STATUS(belay_scope_wait(self, current), BELAY_OK);
     write_letter(arg, 'w');
     return BELAY_OK;

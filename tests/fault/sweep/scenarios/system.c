@@ -70,8 +70,8 @@ static void use_descriptors(belay_executor *ex) {
     fault_fd_close(outside);
 }
 
-/* If it begins to wait only now, the number may have become the library's own, of which nothing comes: hence the deadline.
- * Or a plain file's, which is always ready. */
+/* If it begins to wait only now, the number may have become the library's own, of which nothing comes: hence the
+ * deadline. Or a plain file's, which is always ready. */
 static belay_status await_closed(belay_task *self, void *arg) {
     MAY(belay_wait_fd_until(self, *(int *)arg, BELAY_FD_READ, belay_after(BELAY_SECOND), NULL),
         BELAY_EBADF, BELAY_ENOMEM, BELAY_EAGAIN, BELAY_ETIMEDOUT, BELAY_OK);
